@@ -1,0 +1,73 @@
+/* The configuration file: one YAML file, read by all three programs.
+ *
+ * Owns every key, its type, default and range; `schema/config.schema.json`
+ * says the same for editors and a test holds the two together. An error
+ * names file, line, key, value and what was expected. Unknown keys are
+ * errors. Relative paths are relative to the state folder.
+ */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include "base/log.h"
+#include "base/status.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum config_identity {
+    CONFIG_IDENTITY_LOCAL = 1,
+    CONFIG_IDENTITY_PASSTHROUGH = 2,
+};
+enum config_durability { CONFIG_DURABILITY_JOURNAL, CONFIG_DURABILITY_STRICT };
+
+#define CONFIG_NAMES_MAX 32
+
+struct config {
+    char *state;      /* state: folder, absolute. Required */
+    char *cluster;    /* cluster: the name recorded. "" = the upstream's name:
+                       * kubeconfig's cluster, or "in-cluster" */
+    char *listen;     /* listen: 127.0.0.1:8443 */
+    char *admin;      /* admin: "" (off); 127.0.0.1:9443 */
+    uint32_t workers; /* workers: 1, 1-256 */
+    struct {
+        char *cert;   /* tls.cert, tls.key: PEM files; both or neither. */
+        char *key;    /* Neither: made on first start in <state>/tls */
+        char *names[CONFIG_NAMES_MAX]; /* tls.names: for the made one, besides
+                                        * localhost and the listen address */
+        size_t name_count;
+    } tls;
+    struct {
+        char *kubeconfig; /* upstream.kubeconfig: path; */
+        char *context;    /* upstream.context: "" = current-context */
+        bool in_cluster;  /* upstream.in_cluster: true instead of a file */
+    } upstream;
+    enum config_identity identity[2]; /* identity: [local, passthrough] */
+    size_t identity_count;            /* order tried; default [local] */
+    struct {
+        enum config_durability durability; /* journal.durability: journal */
+        uint32_t sync_interval_ms; /* journal.sync_interval_ms: 1000, 10-60000 */
+        uint64_t max_bytes; /* journal.max_bytes: backlog cap, 4 GiB,
+                             * 128 MiB - 1 TiB, a worker */
+    } journal;
+    struct {
+        uint32_t timeout_ms;       /* recorder.timeout_ms: 10000 */
+        uint32_t seal_interval_ms; /* recorder.seal_interval_ms: 5000 */
+        char *key; /* recorder.key: PEM; "" = <state>/keys/seal.pem, made */
+    } recorder;
+    struct {
+        bool stdin_tty;     /* record.stdin: never|non-tty|always, default */
+        bool stdin_non_tty; /* non-tty: input is recorded without a TTY */
+    } record;
+    struct {
+        enum log_level level;   /* log.level: info */
+        enum log_format format; /* log.format: logfmt|json */
+    } log;
+};
+
+/* `file` names the text in messages. */
+enum status config_parse(struct span text, const char *file,
+    struct config **out, struct error *err) MUST_CHECK;
+enum status config_load(const char *path, struct config **out,
+    struct error *err) MUST_CHECK;
+void config_free(struct config **c);
+
+#endif

@@ -1,0 +1,61 @@
+/* SHA-256 and Ed25519, by libcrypto: plain values in, plain values out. */
+#ifndef BASE_DIGEST_H
+#define BASE_DIGEST_H
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "base/status.h"
+
+#define SHA256_LEN       32
+#define ED25519_KEY_LEN  32 /* public key, and private seed */
+#define ED25519_SIG_LEN  64
+
+struct sha256 {
+    uint8_t bytes[SHA256_LEN];
+};
+
+struct sha256 sha256_of(struct span bytes);
+
+/* A running hash. */
+struct hasher;
+enum status hasher_new(struct hasher **out) MUST_CHECK;
+void hasher_free(struct hasher **h);
+void hasher_add(struct hasher *h, struct span bytes);
+struct sha256 hasher_peek(const struct hasher *h); /* of all so far; goes on */
+void hasher_reset(struct hasher *h);
+
+struct ed25519_public {
+    uint8_t bytes[ED25519_KEY_LEN];
+};
+struct ed25519_sig {
+    uint8_t bytes[ED25519_SIG_LEN];
+};
+
+/* A private key: one place, wiped when freed. */
+struct signer;
+enum status signer_new(struct signer **out, struct error *err)
+    MUST_CHECK; /* random */
+enum status signer_from_pem(struct span pem, struct signer **out,
+    struct error *err) MUST_CHECK; /* PKCS #8 */
+enum status signer_to_pem(const struct signer *s, struct buf *out,
+    struct error *err) MUST_CHECK;
+void signer_free(struct signer **s);
+struct ed25519_public signer_public(const struct signer *s);
+enum status signer_sign(const struct signer *s, struct span bytes,
+    struct ed25519_sig *out) MUST_CHECK;
+
+/* SubjectPublicKeyInfo PEM, as `openssl pkey -pubin` reads it. */
+enum status ed25519_public_from_pem(struct span pem, struct ed25519_public *out,
+    struct error *err) MUST_CHECK;
+enum status ed25519_public_to_pem(const struct ed25519_public *k,
+    struct buf *out, struct error *err) MUST_CHECK;
+bool ed25519_verify(const struct ed25519_public *k, struct span bytes,
+    const struct ed25519_sig *sig);
+
+/* Cryptographically random bytes; aborts if the system has none. */
+void random_bytes(void *dst, size_t len);
+
+/* Compares secrets in time that depends only on the lengths. */
+bool secret_eq(struct span a, struct span b);
+
+#endif

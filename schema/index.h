@@ -1,0 +1,13 @@
+/* The index: SQL texts and names, one place for writer and readers.
+ * The recorder is the only writer; see RECORDING.md, "Index". */
+#ifndef SCHEMA_INDEX_H
+#define SCHEMA_INDEX_H
+
+#define INDEX_VERSION 1 /* PRAGMA user_version */
+#define INDEX_FILE    "index.db"
+
+/* Statements that bring an index from version i to i + 1; index_migration(i)
+ * is NULL from INDEX_VERSION on. Embedded from index.sql at build time. */
+const char *index_migration(int from_version);
+
+#endif

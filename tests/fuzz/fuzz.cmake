@@ -1,0 +1,1 @@
+# kubetape_fuzz(module libraries…), one line each.

@@ -1,0 +1,1 @@
+# kubetape_unit_test(module libraries…), one line each.
