@@ -1,0 +1,54 @@
+/* One session's bytes, both ways, told apart into channels.
+ *
+ * The face that SPDY (spdy_frame, spdy_headers, spdy_streams) and WebSocket
+ * (ws_frame, ws_channel) show to the session. It reads along; it never holds
+ * bytes back or changes them. A fact is given as soon as its bytes are
+ * there: a half-received data frame gives what it has. What cannot be parsed
+ * with certainty is FEED_BAD, sticky, and the session ends there: bytes up
+ * to the last fact may have been forwarded, none after it.
+ */
+#ifndef PROXY_DEMUX_H
+#define PROXY_DEMUX_H
+
+#include "base/buf.h"
+#include "proxy/channel.h"
+#include "schema/meta.h"
+
+struct demux;
+
+/* What the request asked for, so that frames can be held against it. */
+struct demux_wish {
+    bool tty;
+    bool has_stdin;
+    bool has_stdout;
+    bool has_stderr;
+};
+
+/* `subprotocol`: of the 101 response (Sec-WebSocket-Protocol, or
+ * X-Stream-Protocol-Version); empty when it had none. STATUS_UNSUPPORTED for
+ * one that is not known. All memory a session needs is reserved here. */
+enum status demux_new(enum meta_protocol protocol, struct span subprotocol,
+    const struct demux_wish *wish, struct demux **out,
+    struct error *err) MUST_CHECK;
+void demux_free(struct demux **d);
+
+/* Consumes from the front of `in`. FEED_MORE: `in` is empty. Sizes on the
+ * resize channel (JSON {"Width":…,"Height":…}, collected with a cap) come as
+ * CHANNEL_SIZE. Unmasking and base64 decoding go through a scratch of
+ * LIMIT_WS_PIECE_BYTES, so a piece is never longer than that there. */
+enum feed demux_next(struct demux *d, enum channel_from from, struct span *in,
+    struct channel_fact *out);
+const char *demux_why(const struct demux *d); /* after FEED_BAD */
+
+/* Whether both ends have said that they are done, properly: for telling a
+ * clean end from a cut. */
+bool demux_is_over(const struct demux *d);
+
+/* A message of our own to the client: `text` on stderr (or stdout with a
+ * TTY), `status_json` on the error channel, then the close of the protocol.
+ * Only at a frame boundary of what the server sent so far:
+ * STATUS_INVALID otherwise. */
+enum status demux_say_goodbye(struct demux *d, struct span text,
+    struct span status_json, struct buf *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,31 @@
+/* Every cap of the proxy, and the attack each stops. */
+#ifndef PROXY_LIMITS_H
+#define PROXY_LIMITS_H
+
+/* HTTP heads: a peer that sends header bytes for ever. Go's server allows
+ * 1 MiB of head; real clients stay under 32 KiB (long bearer tokens). */
+#define LIMIT_HEAD_BYTES   (128u << 10)
+#define LIMIT_TARGET_BYTES (64u << 10) /* request target: command words */
+#define LIMIT_FIELDS       128u
+
+/* Chunk framing: extensions and trailers are dropped or small. */
+#define LIMIT_CHUNK_LINE_BYTES 4096u
+#define LIMIT_TRAILER_BYTES    (16u << 10)
+
+/* SPDY: a 34-byte SYN_STREAM once took 6 GB by its header count alone. */
+#define LIMIT_SPDY_CONTROL_BYTES (64u << 10) /* a control frame's payload */
+#define LIMIT_SPDY_BLOCK_BYTES   (64u << 10) /* a header block, inflated */
+#define LIMIT_SPDY_HEADERS       64u
+#define LIMIT_SPDY_STREAMS       16u /* a session has five */
+
+/* WebSocket: unmasked bytes per piece. */
+#define LIMIT_WS_PIECE_BYTES (16u << 10)
+
+/* Connections: bytes read in one go, and kept for a slow peer. Reading from
+ * one side stops while the other has more than the high mark to send. */
+#define LIMIT_READ_BYTES      (64u << 10)
+#define LIMIT_OUT_HIGH_BYTES  (256u << 10)
+#define LIMIT_OUT_LOW_BYTES   (64u << 10)
+#define LIMIT_OUT_BYTES       (1u << 20)
+
+#endif
