@@ -6,8 +6,11 @@
  *
  * A worker's journal is one unbroken address space. A log sequence number
  * (LSN) is an address in it: segment_number * JOURNAL_SEGMENT_BYTES + offset
- * within the segment file. Since every record carries its own LSN, stale
- * bytes of a recycled segment can never be taken for a record.
+ * within the segment file. Since every record carries its own LSN, and its
+ * check starts from a salt drawn when its segment is begun, stale bytes of a
+ * recycled segment can never be taken for a record: not by chance, and not by
+ * a session whose output imitates records, for those bytes were written
+ * before the salt was known.
  *
  * A session's key in the journal is the LSN of its OPEN record.
  */
@@ -50,6 +53,7 @@ struct journal_segment {
     uint64_t number;     /* from 0 */
     int64_t wall_us;     /* when the segment was begun; and the same moment */
     uint64_t mono_ns;    /* on the clock that the records carry */
+    uint32_t salt;       /* random, anew for every segment, recycled or not */
 };
 
 void journal_segment_encode(const struct journal_segment *s,
@@ -72,21 +76,23 @@ struct journal_record {
 size_t journal_record_size(size_t payload_len);
 /* Bytes of padding after a payload, 0-7; they are zero. */
 size_t journal_record_padding(size_t payload_len);
-/* The payload follows the head; its CRC is in the head. */
-void journal_record_encode(const struct journal_record *r,
+/* The payload follows the head; its CRC is in the head. `salt` is that of the
+ * segment which the record goes to. */
+void journal_record_encode(const struct journal_record *r, uint32_t salt,
     uint8_t head_out[JOURNAL_RECORD_HEAD_LEN]);
 
 enum journal_read {
-    JOURNAL_READ_RECORD, /* *out written, *size_out bytes used */
+    JOURNAL_READ_RECORD, /* *out written, *size_out bytes used; after a PAD
+                          * reading goes on in the next segment */
     JOURNAL_READ_END,    /* nothing was written here: zeros, a stale record of
                           * a recycled segment, or no room for a head */
     JOURNAL_READ_TORN,   /* a record was begun here and is not whole: not yet
                           * written (live writer) or cut by a crash (dead) */
 };
-/* `bytes` runs from `lsn` to the end of what is in hand of this segment;
- * payload views it. */
+/* `bytes` runs from `lsn` to the end of what is in hand of this segment, whose
+ * salt is `salt`; payload views it. */
 enum journal_read journal_record_decode(struct span bytes, uint64_t lsn,
-    struct journal_record *out, size_t *size_out) MUST_CHECK;
+    uint32_t salt, struct journal_record *out, size_t *size_out) MUST_CHECK;
 
 /* What the recorder publishes in <worker folder>/position, in one write. */
 struct journal_position {

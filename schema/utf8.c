@@ -1,0 +1,1 @@
+#include "schema/utf8.h"
