@@ -24,6 +24,8 @@ struct loop_timer;
 struct loop_signal;
 struct loop_wake;
 
+/* Also ignores SIGPIPE, for the whole process: a write to a closed socket must
+ * be an error that its caller sees, not the end of the program. */
 enum status loop_new(struct loop **out, struct error *err) MUST_CHECK;
 void loop_free(struct loop **loop); /* everything on it closed before */
 void loop_run(struct loop *loop);   /* until loop_stop */
@@ -68,8 +70,8 @@ void loop_wake_send(struct loop_wake *w);
 void loop_wake_close(struct loop_wake **w);
 
 #define LOOP_TURN_HOOKS_MAX 8
-enum status loop_at_turn_end(struct loop *loop, loop_fn *fn, void *ctx,
-    struct error *err) MUST_CHECK;
+enum status loop_at_turn_end(
+    struct loop *loop, loop_fn *fn, void *ctx, struct error *err) MUST_CHECK;
 /* The loop will not wait at the end of this turn: more work is ready (for
  * instance decrypted bytes that no descriptor will signal). */
 void loop_again(struct loop *loop);

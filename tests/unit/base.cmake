@@ -1,1 +1,2 @@
 # kubetape_unit_test(module libraries…), one line each.
+kubetape_unit_test(loop base)
