@@ -31,7 +31,8 @@ struct meta {
     struct uuid id;
     enum meta_status status;
     enum meta_type type;
-    char *user; /* strings: heap, UTF-8, never NULL, "" when unknown */
+    char *user; /* strings: owned, changed by meta_set only, UTF-8, never
+                 * NULL, "" when unknown */
     char *uid;
     char **groups;
     size_t group_count;
@@ -60,16 +61,24 @@ struct meta {
     bool sealed;        /* the recording is finished and signed */
 };
 
-void meta_init(struct meta *m); /* every string "" (heap), all else zero */
-void meta_fini(struct meta *m);
+void meta_init(struct meta *m); /* every string "", all else zero */
+void meta_fini(struct meta *m); /* m may be init'ed again */
+/* `to` was inited; what it held is released. */
 enum status meta_copy(const struct meta *from, struct meta *to) MUST_CHECK;
 
-/* Replaces a string or list; invalid UTF-8 becomes U+FFFD, and a string longer
- * than META_STRING_MAX bytes is cut at a character. */
-#define META_STRING_MAX  4096
-#define META_COMMAND_MAX 4096 /* words; and 128 KiB in all */
+/* Replaces a string (NULL is fine) by one from malloc. Invalid UTF-8 and NUL
+ * become U+FFFD; what is longer than META_STRING_MAX bytes is cut at a
+ * character. */
+#define META_STRING_MAX 4096
 enum status meta_set(char **field, struct span value) MUST_CHECK;
+/* Adds a word to a list, whole: a command that was cut would be a lie, so
+ * what passes these caps is STATUS_LIMIT. Words are counted one by one, bytes
+ * whenever 64 words or a long one have come: a list never passes twice its
+ * byte cap. */
+#define META_LIST_MAX       4096
+#define META_LIST_BYTES_MAX (128u << 10)
 enum status meta_add(char ***list, size_t *count, struct span value) MUST_CHECK;
+void meta_list_free(char ***list, size_t *count);
 
 /* Which names are written. */
 enum meta_part {
@@ -81,7 +90,8 @@ enum meta_part {
 enum status meta_encode(const struct meta *m, enum meta_part part,
     struct buf *out) MUST_CHECK;
 /* Reads an object over `m`: names that are absent stay as they are, unknown
- * names are ignored (a later version's), a wrong type is STATUS_INVALID. So
+ * names are ignored (a later version's), a wrong type is STATUS_INVALID and
+ * leaves `m` fit for use, with the names before it already taken over. So
  * OPEN, NOTEs and CLOSE merge by being decoded in order. */
 enum status meta_decode(struct span json, struct meta *m,
     struct error *err) MUST_CHECK;
