@@ -16,7 +16,7 @@ struct buf {
     size_t off; /* first live byte */
     size_t len; /* live bytes from off */
     size_t cap; /* allocated */
-    size_t max; /* never allocates more than this */
+    size_t max; /* never holds more than this; below SIZE_MAX */
 };
 
 void buf_init(struct buf *b, size_t max); /* allocates nothing */
