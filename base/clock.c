@@ -79,6 +79,8 @@ clock_format(int64_t wall_us, char out[CLOCK_TEXT_MAX])
     time_t seconds = (time_t)((t - us) / US_PER_S);
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    size_t len = strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(out + len, CLOCK_TEXT_MAX - len, ".%06dZ", (int)us);
+    char rest[CLOCK_TEXT_MAX];
+    (void)strftime(rest, sizeof(rest), "-%m-%dT%H:%M:%S", &tm);
+    (void)snprintf(out, CLOCK_TEXT_MAX, "%04d%.15s.%06dZ", tm.tm_year + 1900,
+        rest, (int)us);
 }

@@ -1,2 +1,10 @@
 # kubetape_unit_test(module libraries…), one line each.
 kubetape_unit_test(loop base)
+kubetape_unit_test(status base)
+kubetape_unit_test(span base)
+kubetape_unit_test(buf base)
+kubetape_unit_test(clock base)
+kubetape_unit_test(crc32c base)
+kubetape_unit_test(base64 base)
+kubetape_unit_test(uuid base)
+kubetape_unit_test(file base)
