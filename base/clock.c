@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define US_PER_S INT64_C(1000000)
@@ -79,8 +80,9 @@ clock_format(int64_t wall_us, char out[CLOCK_TEXT_MAX])
     time_t seconds = (time_t)((t - us) / US_PER_S);
     struct tm tm;
     gmtime_r(&seconds, &tm);
-    char rest[CLOCK_TEXT_MAX];
-    (void)strftime(rest, sizeof(rest), "-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(out, CLOCK_TEXT_MAX, "%04d%.15s.%06dZ", tm.tm_year + 1900,
-        rest, (int)us);
+    /* strftime does not pad the years before 1000 */
+    (void)snprintf(out, CLOCK_TEXT_MAX, "%04d", tm.tm_year + 1900);
+    size_t len = strlen(out);
+    len += strftime(out + len, CLOCK_TEXT_MAX - len, "-%m-%dT%H:%M:%S", &tm);
+    (void)snprintf(out + len, CLOCK_TEXT_MAX - len, ".%06dZ", (int)us);
 }
