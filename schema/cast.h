@@ -39,23 +39,25 @@ struct cast_header {
  * spaces with shell quoting; `title` names user, pod and container. */
 enum status cast_header_encode(const struct cast_header *h,
     struct buf *out) MUST_CHECK;
-/* Any asciicast v2 header is read; one without `kubetape` gives an empty
- * meta with a nil id. h->meta is inited by the call, freed by the caller. */
+/* Any asciicast v2 header is read; one without `kubetape` gives a meta with a
+ * nil id that knows its start at most. out->meta is inited by a call that
+ * succeeds, and freed by the caller. STATUS_UNSUPPORTED for other versions. */
 enum status cast_header_decode(struct span line, struct cast_header *out,
     struct error *err) MUST_CHECK;
 
-/* Appends one event line with its newline. `data` is valid UTF-8 (asserted in
- * tests, not checked here); control characters are escaped, DEL and above
- * are written as they are. */
+/* Appends one event line with its newline, or nothing at all when it fails.
+ * `data` is valid UTF-8 (asserted in tests, not checked here); control
+ * characters and DEL are escaped, what is above is written as it is. */
 enum status cast_event_encode(uint64_t time_us, enum cast_code code,
     struct span data, struct buf *out) MUST_CHECK;
 
 struct cast_event {
     uint64_t time_us;
-    char code;
+    char code;        /* an enum cast_code, or another writer's */
     struct span data; /* unescaped, in `scratch`; until its next change */
 };
-/* `line` without its newline. `scratch` is cleared first. */
+/* `line` without its newline. `scratch` is cleared first. Other writers'
+ * spacing, precision and codes are read, numbers with exponents are not. */
 enum status cast_event_decode(struct span line, struct buf *scratch,
     struct cast_event *out, struct error *err) MUST_CHECK;
 
