@@ -19,7 +19,7 @@ enum http_body_fact {
 struct http_body_reader {
     enum http_framing framing;
     uint64_t left;   /* of this length or chunk */
-    int state;
+    int state; /* enum body_state, http_body.c */
     bool is_bad;
     bool is_over;
     char why[96];

@@ -51,11 +51,12 @@ struct http_head {
 struct http_head_reader {
     enum http_kind kind;
     bool is_bad;
-    unsigned bad_status; /* what to answer: 400, 414, 431, 501, 505 */
-    char why[128]; /* one sentence, with the offending name; remote bytes in
-                    * it are escaped */
-    size_t scanned; /* bytes already searched for the end */
-    struct buf bytes; /* the head so far */
+    unsigned bad_status; /* what to answer: 400, 414, 431, 501, 503, 505 */
+    char why[128]; /* one sentence, with the offending name, never a value or
+                    * a target; remote bytes in it are escaped */
+    bool is_whole; /* http_head_reset is owed */
+    bool has_skipped_line; /* the one empty line before this head */
+    struct buf bytes; /* the head so far; wiped when released */
 };
 
 void http_head_init(struct http_head_reader *r, enum http_kind kind);
@@ -83,6 +84,12 @@ bool http_has_token(const struct http_head *h, const char *name,
  * Proxy-Connection, Keep-Alive, TE, Trailer, Transfer-Encoding, Upgrade,
  * Proxy-Authenticate, Proxy-Authorization), and what Connection names. */
 bool http_is_hop_by_hop(const struct http_head *h, struct span name);
+
+/* One header or trailer line without its CRLF. NULL and *out views `line`, or
+ * a sentence that says what is wrong; out->name is then the offending name
+ * when there is one, else untouched. */
+const char *http_field_parse(struct span line,
+    struct http_field *out) MUST_CHECK;
 
 /* Field names and values that may be written: token characters; no CR, LF,
  * NUL. */
