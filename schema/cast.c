@@ -310,8 +310,8 @@ take_micros(struct span *s, uint64_t *out)
     (void)span_skip(s, 1);
     const struct span digits = take_digits(s);
     for (size_t i = 0; i < US_DIGITS; i++) {
-        const uint64_t digit = i < digits.len ? digits.ptr[i] - '0' : 0u;
-        *out = *out * 10 + digit;
+        const uint8_t digit = i < digits.len ? digits.ptr[i] : '0';
+        *out = *out * 10 + (uint64_t)(digit - '0');
     }
     return digits.len > 0;
 }

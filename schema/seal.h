@@ -24,7 +24,8 @@ struct seal_writer {
     uint64_t bytes[STREAM_COUNT]; /* taken in from each stream, carry too */
     uint8_t carry[STREAM_COUNT][3]; /* begun characters, not in the text yet */
     uint8_t carry_len[STREAM_COUNT];
-    uint8_t stream;           /* enum journal_stream of the last `s` */
+    uint8_t stream;           /* enum journal_stream of the last `s`, 0
+                               * before any output */
     bool is_binary[STREAM_COUNT];
     uint16_t width;           /* last size */
     uint16_t height;
@@ -50,10 +51,11 @@ struct seal {
 /* Fills key and signature, and writes the whole skippable frame. */
 enum status seal_sign(struct seal *s, const struct signer *signer,
     uint8_t frame_out[SEAL_FRAME_LEN]) MUST_CHECK;
-/* Decodes without verifying. STATUS_INVALID when it is no seal. */
+/* Decodes exactly SEAL_FRAME_LEN bytes without verifying. STATUS_INVALID when
+ * they are no seal. */
 enum status seal_decode(struct span frame, struct seal *out,
     struct error *err) MUST_CHECK;
-/* Whether the signature in `frame` is `key`'s. */
+/* Whether `frame` is a seal, names `key` and carries its signature. */
 bool seal_verify(struct span frame, const struct ed25519_public *key);
 /* What the next seal calls `previous`: SHA-256 of the whole frame. */
 struct sha256 seal_hash(struct span frame);
