@@ -37,7 +37,7 @@ func main() {
 func kubectl() {
 	// The verbosity has to be known before the command tree is built, which
 	// already logs (kuberc, plugins).
-	_ = logs.GlogSetter(cmd.GetLogVerbosity(os.Args))
+	_, _ = logs.GlogSetter(cmd.GetLogVerbosity(os.Args))
 	if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {
 		util.CheckErr(err)
 	}
