@@ -33,9 +33,11 @@ struct route {
     enum route_upgrade upgrade; /* "SPDY/3.1, websocket" is SPDY, as the API
                                  * server takes it */
     char why[160];
-    /* Sessions: decoded, heap, "" when absent; see meta. */
-    enum meta_type type; /* META_EXEC or META_ATTACH; claims of the client
-                          * (Kubectl-Command) only ever add */
+    /* Sessions and port forwards: decoded, heap, "" when absent, exact bytes
+     * without NUL; see meta. NULL for the other kinds. */
+    enum meta_type type; /* META_EXEC, META_ATTACH or META_PORT_FORWARD;
+                          * claims of the client (Kubectl-Command) only ever
+                          * add */
     char *namespace;
     char *pod;
     char *container;
@@ -55,6 +57,5 @@ struct route {
 enum status route_classify(const struct http_head *h,
     struct route *out) MUST_CHECK;
 void route_fini(struct route *r);
-
 
 #endif
