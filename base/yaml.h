@@ -1,8 +1,9 @@
 /* YAML as a tree with places: the only door to libyaml.
  *
  * Refuses duplicate keys, aliases that would grow the tree beyond
- * YAML_NODES_MAX, nesting deeper than YAML_DEPTH_MAX and more than one
- * document. JSON is read too, since it is YAML.
+ * YAML_NODES_MAX, nesting deeper than YAML_DEPTH_MAX, keys that are lists or
+ * maps, NUL in a text, bytes that are not UTF-8 and more than one document. JSON
+ * is read too, since it is YAML.
  */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
@@ -14,17 +15,23 @@
 #define YAML_NODES_MAX 100000
 #define YAML_DEPTH_MAX 32
 
-enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
+enum yaml_kind {
+    YAML_SCALAR,
+    YAML_LIST,
+    YAML_MAP
+};
 
 struct yaml_node {
     enum yaml_kind kind;
     const char *scalar; /* YAML_SCALAR: NUL-terminated, else NULL */
     bool is_plain;      /* unquoted, so `true`, `12`, `null` mean themselves */
-    unsigned line;      /* from 1 */
-    size_t start;       /* byte offsets of the node in the text */
+    /* Where it stands: line from 1, offsets in bytes. A block list or map ends
+     * where its last item ends; what an alias repeats stands at its anchor. */
+    unsigned line;
+    size_t start;
     size_t end;
-    bool is_flow;       /* written [a, b] or {a: b} */
-    size_t count;       /* items of a list, pairs of a map */
+    bool is_flow;             /* written [a, b] or {a: b} */
+    size_t count;             /* items of a list, pairs of a map */
     struct yaml_node **items; /* list: count; map: 2 * count, key then value */
 };
 
@@ -34,7 +41,8 @@ struct yaml;
  * what it needs from `text`. An empty text is an empty map. */
 enum status yaml_parse(struct span text, const char *file, struct yaml **out,
     struct error *err) MUST_CHECK;
-void yaml_free(struct yaml **y);
+/* Not yaml_free: libyaml exports that name and would call ours. */
+void yaml_close(struct yaml **y);
 const struct yaml_node *yaml_root(const struct yaml *y);
 
 /* The value of `key` in a map, or NULL. */
