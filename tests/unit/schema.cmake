@@ -1,1 +1,3 @@
 # kubetape_unit_test(module libraries…), one line each.
+kubetape_unit_test(journal schema)
+kubetape_unit_test(utf8 schema)
