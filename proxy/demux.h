@@ -32,22 +32,27 @@ enum status demux_new(enum meta_protocol protocol, struct span subprotocol,
     struct error *err) MUST_CHECK;
 void demux_free(struct demux **d);
 
-/* Consumes from the front of `in`. FEED_MORE: `in` is empty. Sizes on the
+/* Consumes from the front of `in`. FEED_MORE: `in` is empty, and nothing is
+ * owed: call until then, because a frame may hold two facts (data and its
+ * end), the second of which needs no bytes. Sizes on the
  * resize channel (JSON {"Width":…,"Height":…}, collected with a cap) come as
  * CHANNEL_SIZE. Unmasking and base64 decoding go through a scratch of
- * LIMIT_WS_PIECE_BYTES, so a piece is never longer than that there. */
+ * LIMIT_WS_PIECE_BYTES, so a piece is never longer than that there; all
+ * other bytes are views of `in`. */
 enum feed demux_next(struct demux *d, enum channel_from from, struct span *in,
     struct channel_fact *out);
 const char *demux_why(const struct demux *d); /* after FEED_BAD */
 
-/* Whether both ends have said that they are done, properly: for telling a
- * clean end from a cut. */
+/* Whether both ends have said that they are done, properly (GOAWAY, Close,
+ * or every SPDY stream finished or reset): for telling a clean end from a
+ * cut. */
 bool demux_is_over(const struct demux *d);
 
 /* A message of our own to the client: `text` on stderr (or stdout with a
  * TTY), `status_json` on the error channel, then the close of the protocol.
  * Only at a frame boundary of what the server sent so far:
- * STATUS_INVALID otherwise. */
+ * STATUS_INVALID otherwise. Once, and not after the server's own close:
+ * STATUS_CLOSED. What `out` got is only to be sent on STATUS_OK. */
 enum status demux_say_goodbye(struct demux *d, struct span text,
     struct span status_json, struct buf *out) MUST_CHECK;
 
