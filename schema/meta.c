@@ -249,11 +249,13 @@ protocol_parse(const char *word, enum meta_protocol *out)
 static bool
 take_digits(struct span *s, size_t n, uint64_t max, int64_t *out)
 {
+    struct span rest = *s;
     struct span digits = SPAN_EMPTY;
     uint64_t v = 0;
-    if (!span_take(s, n, &digits) || !span_to_u64(digits, max, &v)) {
+    if (!span_take(&rest, n, &digits) || !span_to_u64(digits, max, &v)) {
         return false;
     }
+    *s = rest;
     *out = (int64_t)v;
     return true;
 }

@@ -1,3 +1,6 @@
 # kubetape_unit_test(module libraries…), one line each.
 kubetape_unit_test(journal schema)
 kubetape_unit_test(utf8 schema)
+kubetape_unit_test(json_text schema)
+kubetape_unit_test(meta schema)
+kubetape_unit_test(cast schema)
