@@ -17,10 +17,15 @@ enum config_identity {
     CONFIG_IDENTITY_LOCAL = 1,
     CONFIG_IDENTITY_PASSTHROUGH = 2,
 };
-enum config_durability { CONFIG_DURABILITY_JOURNAL, CONFIG_DURABILITY_STRICT };
+enum config_durability {
+    CONFIG_DURABILITY_JOURNAL,
+    CONFIG_DURABILITY_STRICT
+};
 
 #define CONFIG_NAMES_MAX 32
+#define CONFIG_FILE_MAX  (1u << 20)
 
+/* No text is NULL: one that was not given and has no default is "". */
 struct config {
     char *state;      /* state: folder, absolute. Required */
     char *cluster;    /* cluster: the name recorded. "" = the upstream's name:
@@ -29,8 +34,8 @@ struct config {
     char *admin;      /* admin: "" (off); 127.0.0.1:9443 */
     uint32_t workers; /* workers: 1, 1-256 */
     struct {
-        char *cert;   /* tls.cert, tls.key: PEM files; both or neither. */
-        char *key;    /* Neither: made on first start in <state>/tls */
+        char *cert; /* tls.cert, tls.key: PEM files; both or neither. */
+        char *key;  /* Neither: made on first start in <state>/tls */
         char *names[CONFIG_NAMES_MAX]; /* tls.names: for the made one, besides
                                         * localhost and the listen address */
         size_t name_count;
@@ -39,18 +44,21 @@ struct config {
         char *kubeconfig; /* upstream.kubeconfig: path; */
         char *context;    /* upstream.context: "" = current-context */
         bool in_cluster;  /* upstream.in_cluster: true instead of a file */
-    } upstream;
+    } upstream; /* exactly one of kubeconfig and in_cluster; no environment
+                 * variable stands in for them */
     enum config_identity identity[2]; /* identity: [local, passthrough] */
     size_t identity_count;            /* order tried; default [local] */
     struct {
         enum config_durability durability; /* journal.durability: journal */
-        uint32_t sync_interval_ms; /* journal.sync_interval_ms: 1000, 10-60000 */
-        uint64_t max_bytes; /* journal.max_bytes: backlog cap, 4 GiB,
+        uint32_t
+            sync_interval_ms; /* journal.sync_interval_ms: 1000, 10-60000 */
+        uint64_t max_bytes;   /* journal.max_bytes: backlog cap, 4 GiB,
                              * 128 MiB - 1 TiB, a worker */
     } journal;
     struct {
-        uint32_t timeout_ms;       /* recorder.timeout_ms: 10000 */
-        uint32_t seal_interval_ms; /* recorder.seal_interval_ms: 5000 */
+        uint32_t timeout_ms;       /* recorder.timeout_ms: 10000, 1000-600000 */
+        uint32_t seal_interval_ms; /* recorder.seal_interval_ms: 5000,
+                                    * 100-600000 */
         char *key; /* recorder.key: PEM; "" = <state>/keys/seal.pem, made */
     } recorder;
     struct {
@@ -66,8 +74,8 @@ struct config {
 /* `file` names the text in messages. */
 enum status config_parse(struct span text, const char *file,
     struct config **out, struct error *err) MUST_CHECK;
-enum status config_load(const char *path, struct config **out,
-    struct error *err) MUST_CHECK;
+enum status config_load(
+    const char *path, struct config **out, struct error *err) MUST_CHECK;
 void config_free(struct config **c);
 
 #endif

@@ -16,3 +16,6 @@ kubetape_unit_test(digest base)
 kubetape_unit_test(address base)
 kubetape_unit_test(program base)
 kubetape_unit_test(child base)
+kubetape_unit_test(config base PkgConfig::JANSSON)
+target_compile_definitions(test_config
+  PRIVATE KUBETAPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
