@@ -13,14 +13,16 @@ CREATE TABLE sessions (
                         ('exec', 'attach', 'debug', 'run', 'cp',
                          'port-forward')),
     user            TEXT    NOT NULL,
-    groups          TEXT    NOT NULL CHECK (json_type(groups) = 'array'),
+    groups          TEXT    NOT NULL CHECK (json_valid(groups)
+                        AND json_type(groups) = 'array'),
     uid             TEXT    NOT NULL,
     source          TEXT    NOT NULL,
     cluster         TEXT    NOT NULL,
     namespace       TEXT    NOT NULL,
     pod             TEXT    NOT NULL,
     container       TEXT    NOT NULL,
-    command         TEXT    NOT NULL CHECK (json_type(command) = 'array'),
+    command         TEXT    NOT NULL CHECK (json_valid(command)
+                        AND json_type(command) = 'array'),
     tty             INTEGER NOT NULL CHECK (tty IN (0, 1)),
     protocol        TEXT    NOT NULL CHECK (protocol IN ('spdy', 'websocket')),
     subprotocol     TEXT    NOT NULL,
