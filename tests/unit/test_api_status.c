@@ -62,7 +62,11 @@ answers_limit_at_the_cap(void **state)
 {
     (void)state;
     struct buf out;
-    for (size_t cap = 1; cap < 120; cap++) {
+    buf_init(&out, 4096);
+    assert_int_equal(api_status_encode(403, SPAN_LIT("abc"), &out), STATUS_OK);
+    const size_t whole = out.len;
+    buf_fini(&out);
+    for (size_t cap = 1; cap < whole; cap++) {
         buf_init(&out, cap);
         assert_int_equal(
             api_status_encode(403, SPAN_LIT("abc"), &out), STATUS_LIMIT);
