@@ -16,6 +16,7 @@
 
 #define US_PER_S      UINT64_C(1000000)
 #define US_DIGITS     6u
+#define START_MAX     253402300800.0 /* year 10000: RFC 3339 ends there */
 #define VERSION       2
 #define SECONDS_MAX   (UINT64_MAX / US_PER_S - 1)
 #define U64_DIGITS    20u
@@ -149,7 +150,7 @@ take_meta(const json_t *root, struct meta *m, struct error *err)
     if (ours == NULL) {
         const json_t *time = json_object_get(root, "timestamp");
         const double seconds = json_number_value(time);
-        if (seconds > 0 && seconds < (double)(INT64_MAX / 2 / US_PER_S)) {
+        if (seconds > 0 && seconds < START_MAX) {
             m->start_us = (int64_t)(seconds * (double)US_PER_S);
         }
         return STATUS_OK;
