@@ -1,0 +1,188 @@
+/* See compact.h. */
+#include "recorder/compact.h"
+
+#include "recorder/frame_walk.h"
+#include "recorder/limits.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+bool
+compact_is_worth_it(const struct frame_file *f)
+{
+    const uint64_t frames = frame_file_frames(f);
+    const uint64_t text = frame_file_text_len(f);
+    return frames >= RECORDER_SMALL_FRAMES_MIN &&
+           text / frames < RECORDER_SMALL_FRAME_TEXT &&
+           text <= RECORDER_COMPACT_TEXT_MAX;
+}
+
+struct compaction {
+    struct press *press;
+    struct frame_walk *walk;
+    struct frame_file *to;
+    struct hasher *hasher; /* of the text so far, to check the old seals */
+    uint64_t text_len;
+    uint32_t sequence; /* of the old seal that must come next */
+    struct sha256 previous;
+    struct buf text; /* not yet in `to` */
+    bool is_final;
+};
+
+static enum status
+temporary_name(const char *path, char out[PATH_MAX], struct error *err)
+{
+    const int n = snprintf(out, PATH_MAX, "%s.tmp", path);
+    if (n < 0 || n >= PATH_MAX) {
+        return error_set(err, STATUS_LIMIT, "path too long: %s", path);
+    }
+    return STATUS_OK;
+}
+
+static enum status
+check_seal(const struct compaction *c, const struct seal *s, struct span frame,
+    struct error *err)
+{
+    const struct ed25519_public key = press_key(c->press);
+    if (memcmp(&s->key, &key, sizeof key) != 0) {
+        return error_set(
+            err, STATUS_UNSUPPORTED, "seal %u is by another key", s->sequence);
+    }
+    const struct sha256 hash = hasher_peek(c->hasher);
+    if (s->sequence != c->sequence || s->text_len != c->text_len ||
+        memcmp(&s->text_hash, &hash, sizeof hash) != 0 ||
+        memcmp(&s->previous, &c->previous, sizeof s->previous) != 0 ||
+        !seal_verify(frame, &key)) {
+        return error_set(
+            err, STATUS_CORRUPT, "seal %u does not verify", s->sequence);
+    }
+    return STATUS_OK;
+}
+
+/* The header keeps its frame, so that a reader of headers reads only those. */
+static bool
+may_cut(const struct compaction *c, const struct seal *s)
+{
+    return s->sequence == 0 || s->is_final ||
+           c->text.len >= RECORDER_LARGE_FRAME_TEXT;
+}
+
+static enum status
+on_seal(struct compaction *c, struct span frame, struct error *err)
+{
+    struct seal s;
+    enum status st = seal_decode(frame, &s, err);
+    if (st == STATUS_OK) {
+        st = check_seal(c, &s, frame, err);
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    c->sequence++;
+    c->previous = seal_hash(frame);
+    c->is_final = s.is_final;
+    if (!may_cut(c, &s)) {
+        return STATUS_OK;
+    }
+    st = frame_file_cut_at(
+        c->to, buf_view(&c->text), &s.writer, s.is_final, s.wall_us, err);
+    buf_clear(&c->text);
+    return st;
+}
+
+static enum status
+on_text(struct compaction *c, struct span text, struct error *err)
+{
+    hasher_add(c->hasher, text);
+    c->text_len += text.len;
+    const enum status st = buf_append(&c->text, text);
+    return st == STATUS_OK ? st : error_set(err, st, "no memory for a frame");
+}
+
+static enum status
+rewrite(struct compaction *c, struct error *err)
+{
+    while (!c->is_final) {
+        struct frame_piece piece;
+        enum status st = frame_walk_next(c->walk, &piece, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        switch (piece.kind) {
+        case FRAME_TEXT:
+            st = on_text(c, piece.text, err);
+            break;
+        case FRAME_SEAL:
+            st = on_seal(c, piece.frame, err);
+            break;
+        case FRAME_OTHER:
+        case FRAME_END:
+            st = error_set(err, STATUS_CORRUPT, "it has no final seal");
+            break;
+        }
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    return frame_file_finish(c->to, err);
+}
+
+/* Makes `from`'s replacement beside it. */
+static enum status
+rewrite_to(struct compaction *c, const struct frame_file *from,
+    const char *temporary, struct error *err)
+{
+    enum status st = frame_walk_open(frame_file_path(from), &c->walk, err);
+    if (st == STATUS_OK) {
+        st = hasher_new(&c->hasher);
+    }
+    if (st == STATUS_OK) {
+        st = frame_file_create(
+            c->press, temporary, frame_file_id(from), &c->to, err);
+    }
+    if (st == STATUS_OK) {
+        st = rewrite(c, err);
+    }
+    return st;
+}
+
+enum status
+compact(struct press *press, struct frame_file **f, struct error *err)
+{
+    char temporary[PATH_MAX];
+    enum status st = temporary_name(frame_file_path(*f), temporary, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    compact_forget(frame_file_path(*f));
+    struct compaction c = {.press = press};
+    buf_init(&c.text, RECORDER_FRAME_TEXT_MAX);
+    st = rewrite_to(&c, *f, temporary, err);
+    if (st == STATUS_OK) {
+        st = frame_file_move(c.to, frame_file_path(*f), err);
+    }
+    if (st == STATUS_OK) {
+        frame_file_free(f);
+        *f = c.to;
+        c.to = NULL;
+        st = frame_file_sync(*f, err);
+    } else {
+        (void)unlink(temporary);
+    }
+    frame_file_free(&c.to);
+    frame_walk_close(&c.walk);
+    hasher_free(&c.hasher);
+    buf_fini(&c.text);
+    return st;
+}
+
+void
+compact_forget(const char *path)
+{
+    char temporary[PATH_MAX];
+    if (temporary_name(path, temporary, NULL) == STATUS_OK) {
+        (void)unlink(temporary); /* a failure shows when it is made anew */
+    }
+}

@@ -1,0 +1,383 @@
+/* See daily_file.h. */
+#include "recorder/daily_file.h"
+
+#include "base/file.h"
+#include "recorder/frame_file.h"
+#include "recorder/limits.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define US_PER_DAY (86400ll * 1000000)
+#define NS_PER_US  1000u
+/* A day's file is finished so long after midnight: the journal may still
+ * bring attempts of its last minutes. */
+#define LATE_US (3600ll * 1000000)
+
+struct daily_file {
+    const struct session_env *env;
+    struct frame_file *file; /* NULL: no day is open */
+    int64_t day_us;          /* its midnight */
+    struct cast_writer writer;
+    struct buf text;
+    struct uuid *known; /* ids that were in the file when it was opened */
+    size_t known_count;
+    size_t known_room;
+};
+
+enum status
+daily_file_new(
+    const struct session_env *env, struct daily_file **out, struct error *err)
+{
+    struct daily_file *d = calloc(1, sizeof *d);
+    if (d == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a daily file");
+    }
+    d->env = env;
+    buf_init(&d->text, RECORDER_TEXT_MAX);
+    *out = d;
+    return STATUS_OK;
+}
+
+static void
+close_day(struct daily_file *d)
+{
+    frame_file_free(&d->file);
+    free(d->known);
+    d->known = NULL;
+    d->known_count = 0;
+    d->known_room = 0;
+}
+
+void
+daily_file_free(struct daily_file **d)
+{
+    if (*d != NULL) {
+        close_day(*d);
+        buf_fini(&(*d)->text);
+        free(*d);
+        *d = NULL;
+    }
+}
+
+static int64_t
+day_of(int64_t wall_us)
+{
+    return wall_us - wall_us % US_PER_DAY;
+}
+
+/* Beside the recordings of that day. */
+static enum status
+path_of(const struct daily_file *d, int64_t day_us, char out[PATH_MAX],
+    struct error *err)
+{
+    static const struct uuid nil;
+    char name[META_FILE_MAX + sizeof DAILY_FILE_NAME];
+    meta_file_name(&nil, day_us, name);
+    char *base = strrchr(name, '/') + 1;
+    memcpy(base, DAILY_FILE_NAME, sizeof DAILY_FILE_NAME);
+    return file_join(out, PATH_MAX, d->env->state_dir, name, err);
+}
+
+/* --- opening a day ------------------------------------------------------- */
+
+static enum status
+know(struct daily_file *d, const struct uuid *id)
+{
+    if (d->known_count == d->known_room) {
+        const size_t room = d->known_room == 0 ? 64 : d->known_room * 2;
+        struct uuid *known = realloc(d->known, room * sizeof *known);
+        if (known == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        d->known = known;
+        d->known_room = room;
+    }
+    d->known[d->known_count++] = *id;
+    return STATUS_OK;
+}
+
+static bool
+is_known(const struct daily_file *d, const struct uuid *id)
+{
+    for (size_t i = 0; i < d->known_count; i++) {
+        if (memcmp(&d->known[i], id, sizeof *id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status
+replay_line(struct daily_file *d, struct span line, struct error *err)
+{
+    struct buf scratch;
+    buf_init(&scratch, CAST_LINE_MAX);
+    struct meta m;
+    meta_init(&m);
+    struct cast_event event;
+    enum status st = cast_event_decode(line, &scratch, &event, err);
+    if (st == STATUS_OK && event.code == CAST_FACTS) {
+        st = meta_decode(event.data, &m, err);
+    }
+    if (st == STATUS_OK && !uuid_is_nil(&m.id)) {
+        st = know(d, &m.id);
+    }
+    meta_fini(&m);
+    buf_fini(&scratch);
+    return st;
+}
+
+static enum status
+replay_text(void *ctx, struct span text, struct error *err)
+{
+    struct span line;
+    while (span_take_until(&text, '\n', &line)) {
+        if (line.len > 0 && line.ptr[0] != '[') {
+            continue; /* the header */
+        }
+        const enum status st = replay_line(ctx, line, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status
+begin_day(struct daily_file *d, const char *path, struct error *err)
+{
+    struct cast_header header = {
+        .width = RECORDER_DEFAULT_COLUMNS, .height = RECORDER_DEFAULT_ROWS};
+    meta_init(&header.meta);
+    header.meta.id = uuid_v7(clock_wall_us(d->env->clock));
+    header.meta.start_us = d->day_us;
+    header.meta.status = META_REFUSED;
+    d->writer = (struct cast_writer){.at = {.stream = STREAM_STDOUT,
+                                         .width = header.width,
+                                         .height = header.height}};
+    struct buf line;
+    buf_init(&line, CAST_LINE_MAX);
+    enum status st = cast_header_encode(&header, &line);
+    if (st == STATUS_OK) {
+        st = frame_file_create(
+            d->env->press, path, &header.meta.id, &d->file, err);
+    }
+    if (st == STATUS_OK) {
+        st =
+            frame_file_cut(d->file, buf_view(&line), &d->writer.at, false, err);
+    }
+    buf_fini(&line);
+    meta_fini(&header.meta);
+    if (st != STATUS_OK) {
+        close_day(d);
+        (void)unlink(path); /* nothing sealed is in it */
+    }
+    return st;
+}
+
+static enum status
+open_day(struct daily_file *d, int64_t day_us, struct error *err)
+{
+    char path[PATH_MAX];
+    enum status st = path_of(d, day_us, path, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    d->day_us = day_us;
+    struct seal last;
+    st = frame_file_resume(
+        d->env->press, path, replay_text, d, &d->file, &last, err);
+    if (st == STATUS_OK) {
+        d->writer = (struct cast_writer){.at = last.writer};
+        return STATUS_OK;
+    }
+    close_day(d);
+    if (st != STATUS_NOT_FOUND) {
+        return st;
+    }
+    if (unlink(path) != 0 && errno != ENOENT) {
+        return error_sys(err, errno, "remove %s", path);
+    }
+    return begin_day(d, path, err);
+}
+
+/* A damaged file stays for the auditor, under another name, and does not
+ * stop the day. */
+static enum status
+put_aside(struct daily_file *d, int64_t day_us, struct error *err)
+{
+    char path[PATH_MAX];
+    char aside[PATH_MAX + 32];
+    const enum status st = path_of(d, day_us, path, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    snprintf(aside, sizeof aside, "%s.damaged-%lld", path,
+        (long long)clock_wall_us(d->env->clock));
+    if (rename(path, aside) != 0) {
+        return error_sys(err, errno, "rename %s", path);
+    }
+    return open_day(d, day_us, err);
+}
+
+static enum status
+open_usable(struct daily_file *d, int64_t day_us, struct error *err)
+{
+    struct error why = {.code = STATUS_OK};
+    enum status st = open_day(d, day_us, &why);
+    if (st == STATUS_CORRUPT) {
+        log_error(d->env->log, "daily.damaged", &why);
+        return put_aside(d, day_us, err);
+    }
+    if (st != STATUS_OK && err != NULL) {
+        *err = why;
+    }
+    return st;
+}
+
+/* --- finishing a day ----------------------------------------------------- */
+
+static enum status
+cut(struct daily_file *d, bool is_final, struct error *err)
+{
+    const enum status st = frame_file_cut(
+        d->file, buf_view(&d->text), &d->writer.at, is_final, err);
+    if (st == STATUS_OK) {
+        buf_clear(&d->text);
+        buf_shrink(&d->text);
+    }
+    return st;
+}
+
+static enum status
+finish_day(struct daily_file *d, struct error *err)
+{
+    enum status st = STATUS_OK;
+    if (!frame_file_is_final(d->file)) {
+        st = cut(d, true, err);
+    }
+    if (st == STATUS_OK) {
+        st = frame_file_finish(d->file, err);
+    }
+    if (st == STATUS_OK) {
+        close_day(d);
+    }
+    return st;
+}
+
+/* The page for something of `wall_us`: that day's, or a later one if it is
+ * the open one or that day's is finished. */
+static enum status
+turn_to(struct daily_file *d, int64_t wall_us, struct error *err)
+{
+    int64_t day_us = day_of(wall_us);
+    if (d->file != NULL && day_us <= d->day_us) {
+        return STATUS_OK;
+    }
+    if (d->file != NULL) {
+        const enum status st = finish_day(d, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    for (;;) {
+        enum status st = open_usable(d, day_us, err);
+        if (st != STATUS_OK || !frame_file_is_final(d->file)) {
+            return st;
+        }
+        st = finish_day(d, err); /* opening cut its seek table off */
+        if (st != STATUS_OK) {
+            return st;
+        }
+        day_us += US_PER_DAY;
+    }
+}
+
+/* --- adding -------------------------------------------------------------- */
+
+static enum status
+add(struct daily_file *d, int64_t wall_us, struct span json, struct error *err)
+{
+    if (d->text.len >= RECORDER_FRAME_TEXT) {
+        const enum status st = cut(d, false, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    const int64_t us = wall_us - d->day_us;
+    const uint64_t ns = us < 0 ? 0 : (uint64_t)us * NS_PER_US;
+    const enum status st = cast_writer_facts(&d->writer, ns, json, &d->text);
+    return st == STATUS_OK ? st : error_set(err, st, "no room for an attempt");
+}
+
+enum status
+daily_file_add_refused(
+    struct daily_file *d, const struct meta *m, struct error *err)
+{
+    enum status st = turn_to(d, m->start_us, err);
+    if (st != STATUS_OK || is_known(d, &m->id)) {
+        return st;
+    }
+    struct buf json;
+    buf_init(&json, RECORDER_CLOSING_TEXT_MAX);
+    st = meta_encode(m, META_PART_ALL, &json);
+    if (st == STATUS_OK) {
+        st = add(d, m->start_us, buf_view(&json), err);
+    } else {
+        st = error_set(err, st, "no memory for an attempt");
+    }
+    buf_fini(&json);
+    return st;
+}
+
+enum status
+daily_file_add_event(struct daily_file *d, struct span json, struct error *err)
+{
+    const int64_t now_us = clock_wall_us(d->env->clock);
+    const enum status st = turn_to(d, now_us, err);
+    return st == STATUS_OK ? add(d, now_us, json, err) : st;
+}
+
+/* Somebody removed or cut the file under us: what waits goes into another. */
+static enum status
+cut_elsewhere(struct daily_file *d, const struct error *why, struct error *err)
+{
+    log_error(d->env->log, "daily.lost", why);
+    close_day(d);
+    const enum status st = open_usable(d, d->day_us, err);
+    return st == STATUS_OK ? cut(d, false, err) : st;
+}
+
+enum status
+daily_file_flush(struct daily_file *d, struct error *err)
+{
+    struct error why = {.code = STATUS_OK};
+    enum status st = STATUS_OK;
+    if (d->text.len > 0 && d->file == NULL) {
+        st = open_usable(d, d->day_us, err); /* a former try closed it */
+    }
+    if (st != STATUS_OK || d->file == NULL) {
+        return st;
+    }
+    if (d->text.len > 0) {
+        st = cut(d, false, &why);
+    }
+    if (st == STATUS_CORRUPT) {
+        st = cut_elsewhere(d, &why, err);
+    } else if (st != STATUS_OK) {
+        return error_set(err, st, "%s", why.text);
+    }
+    if (st == STATUS_OK) {
+        st = frame_file_sync(d->file, err);
+    }
+    const int64_t now_us = clock_wall_us(d->env->clock);
+    if (st == STATUS_OK && now_us - d->day_us > US_PER_DAY + LATE_US) {
+        st = finish_day(d, err);
+    }
+    return st;
+}

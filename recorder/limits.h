@@ -1,0 +1,82 @@
+/* Every cap and every interval of the recorder, and what each one bounds. */
+#ifndef RECORDER_LIMITS_H
+#define RECORDER_LIMITS_H
+
+#include <assert.h>
+
+#include "schema/cast.h"
+#include "schema/journal.h"
+
+/* A frame is cut when it holds this much text. It bounds what a session keeps
+ * in memory, and what a reader decompresses to reach one event. */
+#define RECORDER_FRAME_TEXT (256u << 10)
+
+/* The longest text one journal record can become: a payload of control
+ * characters is written in six bytes each (\u001b); one of invalid bytes in
+ * three, and once more as base64. Both stay below one line's cap. */
+#define RECORDER_RECORD_TEXT_MAX CAST_LINE_MAX
+static_assert(JOURNAL_PAYLOAD_MAX * 6 + 64 <= CAST_LINE_MAX,
+    "one record of control characters fits in one line");
+
+/* Text waits only until the frame is cut, which happens before the next
+ * record is taken; then come the closing events. */
+#define RECORDER_CLOSING_TEXT_MAX (2u << 20)
+#define RECORDER_TEXT_MAX \
+    (RECORDER_FRAME_TEXT + RECORDER_RECORD_TEXT_MAX + RECORDER_CLOSING_TEXT_MAX)
+
+/* Bytes of the error stream that are kept: a metav1.Status is far below. */
+#define RECORDER_STATUS_MAX (64u << 10)
+
+/* Compaction: frames are joined up to this much text. */
+#define RECORDER_LARGE_FRAME_TEXT (4u << 20)
+/* It is worth its work when frames are smaller than this on average... */
+#define RECORDER_SMALL_FRAME_TEXT (64u << 10)
+#define RECORDER_SMALL_FRAMES_MIN 8u
+/* ...and short enough not to keep the loop from its heartbeat. */
+#define RECORDER_COMPACT_TEXT_MAX (256u << 20)
+
+/* No text of a frame that this program writes is longer. */
+#define RECORDER_FRAME_TEXT_MAX (RECORDER_LARGE_FRAME_TEXT + RECORDER_TEXT_MAX)
+
+/* zstd level. Measured on terminal text (one core, with seals): see the
+ * table in RECORDING.md. */
+#define RECORDER_ZSTD_LEVEL 3
+
+/* Reading the journal: the first look is small, because one keystroke wakes
+ * us too; it grows while the journal has more. */
+#define RECORDER_READ_MIN (16u << 10)
+#define RECORDER_READ_MAX (4u << 20)
+static_assert(RECORDER_READ_MAX > JOURNAL_PAYLOAD_MAX + 64,
+    "the largest record fits in the reading buffer");
+/* One worker's share of a turn, so that none starves the others. */
+#define RECORDER_TURN_BYTES (16u << 20)
+
+/* The size of a terminal that never told one. */
+#define RECORDER_DEFAULT_COLUMNS 80
+#define RECORDER_DEFAULT_ROWS    24
+/* How long output waits for the first size. */
+#define RECORDER_SIZE_WAIT_MS 250u
+/* How long a session in which nothing happens waits for its file: most
+ * refusals come sooner and need none. */
+#define RECORDER_OPEN_WAIT_MS 1000u
+
+/* A chunk this long with more than a tenth of it invalid is no text. */
+#define RECORDER_BINARY_CHUNK_MIN 256u
+#define RECORDER_BINARY_PART      10u
+
+#define RECORDER_TICK_MS      250u  /* size waits, seal intervals */
+#define RECORDER_HEARTBEAT_MS 1000u /* position files */
+/* A worker's lock must be seen free for so long: a folder is made a moment
+ * before its lock is taken. */
+#define RECORDER_DEAD_MS         2000u
+#define RECORDER_DEAD_NO_LOCK_MS 60000u
+
+/* Sessions synced in one tick for keeping back a journal segment: a sync may
+ * take milliseconds, and the heartbeat must not wait for hundreds. */
+#define RECORDER_SYNCS_A_TICK 64u
+/* The same complaint is repeated so often only. */
+#define RECORDER_COMPLAIN_MS 10000u
+
+#define RECORDER_WORKERS_MAX 4096u
+
+#endif

@@ -1,0 +1,728 @@
+/* See recorder.h. */
+#include "recorder/recorder.h"
+
+#include "base/file.h"
+#include "recorder/daily_file.h"
+#include "recorder/index_db.h"
+#include "recorder/limits.h"
+#include "recorder/recover.h"
+#include "recorder/tail.h"
+#include "schema/index.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_MS 1000000u
+
+struct worker {
+    struct tail *tail;
+    bool is_dead;
+    bool is_buried; /* and read to the end, with every session broken off */
+};
+
+struct recorder {
+    struct session_env env;
+    struct cast_scratch scratch;
+    struct tail_owner owner;
+    char *journal_dir;
+    struct press *press;
+    struct index_db *index;
+    struct daily_file *daily;
+    struct worker *workers;
+    size_t worker_count;
+    size_t worker_room;
+    /* Restored from their files, without a tail: its folder was not seen yet,
+     * or is gone. A list, because keys repeat between workers. */
+    struct session_file **loose;
+    size_t loose_count;
+    struct recover_list found; /* what the index and the files say is open */
+    bool has_looked;           /* for workers, once */
+    bool has_caught_up;        /* all journals were read to their end once */
+    bool is_batch_over; /* the last one: nothing taken waits in memory only */
+    uint64_t looked_ns; /* when workers were last looked after */
+    uint64_t complained_ns;
+    struct error complaint; /* the last, so as not to repeat it */
+};
+
+/* One line for a failure that comes again with every try. */
+static void
+complain(struct recorder *r, const char *event, const struct error *err)
+{
+    const uint64_t now_ns = clock_mono_ns(r->env.clock);
+    if (strcmp(err->text, r->complaint.text) == 0 &&
+        now_ns - r->complained_ns < RECORDER_COMPLAIN_MS * NS_PER_MS) {
+        return;
+    }
+    r->complaint = *err;
+    r->complained_ns = now_ns;
+    log_error(r->env.log, event, err);
+}
+
+/* --- birth --------------------------------------------------------------- */
+
+static enum status
+on_open(void *ctx, const struct uuid *worker, const struct journal_record *open,
+    struct session_file **out, struct error *err)
+{
+    struct recorder *r = ctx;
+    return recover_open(&r->env, r->index, worker, open, out, err);
+}
+
+static enum status
+on_event(void *ctx, const struct journal_record *record, struct error *err)
+{
+    struct recorder *r = ctx;
+    return daily_file_add_event(r->daily, record->payload, err);
+}
+
+static enum status
+open_index(struct recorder *r, bool *is_new_out, struct error *err)
+{
+    char path[PATH_MAX];
+    const enum status st =
+        file_join(path, sizeof path, r->env.state_dir, INDEX_FILE, err);
+    return st == STATUS_OK ? index_db_open(path, &r->index, is_new_out, err)
+                           : st;
+}
+
+static enum status
+make_journal_dir(struct recorder *r, struct error *err)
+{
+    char path[PATH_MAX];
+    enum status st =
+        file_join(path, sizeof path, r->env.state_dir, "journal", err);
+    if (st == STATUS_OK) {
+        st = file_make_dirs(path, 0700, err);
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    r->journal_dir = strdup(path);
+    return r->journal_dir != NULL
+               ? STATUS_OK
+               : error_set(err, STATUS_NO_MEMORY, "no memory for a path");
+}
+
+/* A file that cannot be gone on with does not keep the others waiting. */
+static enum status
+restore(struct recorder *r, const struct recover_item *item, struct error *err)
+{
+    struct error why = {.code = STATUS_OK};
+    struct session_file *s = NULL;
+    const enum status st = session_file_resume(&r->env, item->file, &s, &why);
+    if (st == STATUS_OK) {
+        r->loose[r->loose_count++] = s;
+        return STATUS_OK;
+    }
+    if (st == STATUS_CORRUPT) {
+        log_error(r->env.log, "session.damaged", &why);
+        const enum status begun = index_db_begin(r->index, err);
+        return begun == STATUS_OK
+                   ? index_db_fail(r->index, &item->id, why.text, err)
+                   : begun;
+    }
+    if (st == STATUS_NOT_FOUND) {
+        return STATUS_OK; /* its OPEN is still in the journal */
+    }
+    return error_set(err, st, "%s", why.text);
+}
+
+static enum status
+restore_all(struct recorder *r, bool is_new_index, struct error *err)
+{
+    enum status st =
+        recover_find(r->index, r->env.state_dir, is_new_index, &r->found, err);
+    if (st != STATUS_OK || r->found.count == 0) {
+        return st;
+    }
+    r->loose = calloc(r->found.count, sizeof(struct session_file *));
+    if (r->loose == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory to recover");
+    }
+    for (size_t i = 0; i < r->found.count && st == STATUS_OK; i++) {
+        st = restore(r, &r->found.items[i], err);
+    }
+    return st == STATUS_OK ? index_db_commit(r->index, err) : st;
+}
+
+static enum status
+set_up(struct recorder *r, const struct recorder_options *options,
+    struct error *err)
+{
+    r->owner = (struct tail_owner){
+        .env = &r->env,
+        .reading = malloc(RECORDER_READ_MAX),
+        .on_open = on_open,
+        .on_event = on_event,
+        .ctx = r,
+    };
+    if (r->owner.reading == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory to read journals");
+    }
+    enum status st = press_new(
+        options->signer, options->clock, RECORDER_ZSTD_LEVEL, &r->press, err);
+    r->env.press = r->press;
+    bool is_new_index = false;
+    if (st == STATUS_OK) {
+        st = make_journal_dir(r, err);
+    }
+    if (st == STATUS_OK) {
+        st = open_index(r, &is_new_index, err);
+    }
+    if (st == STATUS_OK) {
+        st = daily_file_new(&r->env, &r->daily, err);
+    }
+    return st == STATUS_OK ? restore_all(r, is_new_index, err) : st;
+}
+
+enum status
+recorder_new(const struct recorder_options *options, struct recorder **out,
+    struct error *err)
+{
+    struct recorder *r = calloc(1, sizeof *r);
+    if (r == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a recorder");
+    }
+    cast_scratch_init(&r->scratch);
+    r->env = (struct session_env){
+        .state_dir = options->state_dir,
+        .scratch = &r->scratch,
+        .clock = options->clock,
+        .log = options->log,
+    };
+    recorder_set_seal_interval(r, options->seal_interval_ms);
+    const enum status st = set_up(r, options, err);
+    if (st == STATUS_OK) {
+        *out = r;
+        r = NULL;
+    }
+    recorder_free(&r);
+    return st;
+}
+
+void
+recorder_free(struct recorder **r)
+{
+    if (*r == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < (*r)->worker_count; i++) {
+        tail_close(&(*r)->workers[i].tail);
+    }
+    for (size_t i = 0; i < (*r)->loose_count; i++) {
+        session_file_free(&(*r)->loose[i]);
+    }
+    free((*r)->workers);
+    free((*r)->loose);
+    recover_list_free(&(*r)->found);
+    daily_file_free(&(*r)->daily);
+    index_db_close(&(*r)->index);
+    press_free(&(*r)->press);
+    cast_scratch_fini(&(*r)->scratch);
+    free((*r)->owner.reading);
+    free((*r)->journal_dir);
+    free(*r);
+    *r = NULL;
+}
+
+void
+recorder_set_seal_interval(struct recorder *r, uint32_t ms)
+{
+    r->env.seal_interval_ns = (uint64_t)ms * NS_PER_MS;
+}
+
+/* --- workers ------------------------------------------------------------- */
+
+static bool
+is_followed(const struct recorder *r, const char *name)
+{
+    for (size_t i = 0; i < r->worker_count; i++) {
+        if (strcmp(tail_name(r->workers[i].tail), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status
+reserve_worker(struct recorder *r, struct error *err)
+{
+    if (r->worker_count < r->worker_room) {
+        return STATUS_OK;
+    }
+    if (r->worker_count >= RECORDER_WORKERS_MAX) {
+        return error_set(err, STATUS_LIMIT, "%zu workers' folders in %s",
+            r->worker_count, r->journal_dir);
+    }
+    const size_t room = r->worker_room == 0 ? 8 : r->worker_room * 2;
+    struct worker *workers = realloc(r->workers, room * sizeof *workers);
+    if (workers == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a worker");
+    }
+    r->workers = workers;
+    r->worker_room = room;
+    return STATUS_OK;
+}
+
+static enum status
+adopt_loose(struct recorder *r, struct tail *t, struct error *err)
+{
+    size_t i = 0;
+    while (i < r->loose_count) {
+        const struct uuid worker = session_file_worker(r->loose[i]);
+        if (memcmp(&worker, tail_worker(t), sizeof worker) != 0) {
+            i++;
+            continue;
+        }
+        const enum status st = tail_adopt(t, &r->loose[i], err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        r->loose[i] = r->loose[--r->loose_count];
+    }
+    return STATUS_OK;
+}
+
+static enum status
+follow(struct recorder *r, const char *name, recorder_folder_fn *fn, void *ctx,
+    struct error *err)
+{
+    enum status st = reserve_worker(r, err);
+    struct tail *t = NULL;
+    if (st == STATUS_OK) {
+        st = tail_open(&r->owner, r->journal_dir, name, &t, err);
+    }
+    if (st == STATUS_INVALID) {
+        return STATUS_OK; /* not a worker's folder: none of our business */
+    }
+    if (st == STATUS_OK) {
+        st = adopt_loose(r, t, err);
+    }
+    if (st != STATUS_OK) {
+        tail_close(&t);
+        return st;
+    }
+    r->workers[r->worker_count++] = (struct worker){.tail = t};
+    if (fn != NULL) {
+        fn(ctx, tail_dir(t));
+    }
+    log_event(r->env.log, LOG_INFO, "worker.found", LOG_S("worker", name));
+    return STATUS_OK;
+}
+
+/* Those of whose worker nothing is left have no more records to come. */
+static void
+break_off_loose(struct recorder *r)
+{
+    for (size_t i = 0; i < r->loose_count; i++) {
+        struct error why;
+        if (session_file_break_off(r->loose[i], "its worker's journal is gone",
+                &why) != STATUS_OK) {
+            complain(r, "session.break_off", &why);
+        }
+    }
+}
+
+enum status
+recorder_look_for_workers(
+    struct recorder *r, recorder_folder_fn *fn, void *ctx, struct error *err)
+{
+    DIR *dir = opendir(r->journal_dir);
+    if (dir == NULL) {
+        return error_sys(err, errno, "open %s", r->journal_dir);
+    }
+    enum status st = STATUS_OK;
+    for (;;) {
+        const struct dirent *entry = readdir(dir);
+        if (entry == NULL || st != STATUS_OK) {
+            break;
+        }
+        if (entry->d_name[0] == 'w' && !is_followed(r, entry->d_name)) {
+            st = follow(r, entry->d_name, fn, ctx, err);
+        }
+    }
+    (void)closedir(dir);
+    if (st == STATUS_OK && !r->has_looked) {
+        r->has_looked = true;
+        break_off_loose(r);
+    }
+    return st;
+}
+
+/* --- every session ------------------------------------------------------- */
+
+struct visit {
+    size_t worker;
+    size_t at;
+};
+
+static struct session_file *
+next_session(struct recorder *r, struct visit *v)
+{
+    while (v->worker < r->worker_count) {
+        struct session_file *s = session_table_next(
+            tail_sessions(r->workers[v->worker].tail), &v->at);
+        if (s != NULL) {
+            return s;
+        }
+        v->worker++;
+        v->at = 0;
+    }
+    return v->at < r->loose_count ? r->loose[v->at++] : NULL;
+}
+
+static void
+work_sessions(struct recorder *r)
+{
+    struct visit v = {0, 0};
+    for (;;) {
+        struct session_file *s = next_session(r, &v);
+        struct error why;
+        if (s == NULL) {
+            return;
+        }
+        if (session_file_work(s, &why) != STATUS_OK) {
+            complain(r, "session.work", &why);
+        }
+    }
+}
+
+/* Attempts go to the day's file; then they want a row like the others. */
+static enum status
+note_refused(struct recorder *r, struct error *err)
+{
+    struct visit v = {0, 0};
+    for (;;) {
+        struct session_file *s = next_session(r, &v);
+        if (s == NULL) {
+            return daily_file_flush(r->daily, err);
+        }
+        if (session_file_state(s) != SESSION_REFUSED) {
+            continue;
+        }
+        const enum status st =
+            daily_file_add_refused(r->daily, session_file_meta(s), err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        session_file_set_noted(s);
+    }
+}
+
+static enum status
+put_rows(struct recorder *r, struct error *err)
+{
+    struct visit v = {0, 0};
+    for (;;) {
+        struct session_file *s = next_session(r, &v);
+        if (s == NULL) {
+            return STATUS_OK;
+        }
+        if (!session_file_is_unindexed(s)) {
+            continue;
+        }
+        enum status st = index_db_begin(r->index, err);
+        if (st == STATUS_OK) {
+            st = index_db_put(r->index, session_file_meta(s), err);
+        }
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+}
+
+static void
+log_end(const struct recorder *r, const struct meta *m)
+{
+    char id[UUID_TEXT_LEN + 1];
+    uuid_format(&m->id, id);
+    log_event(r->env.log, LOG_INFO, "session.recorded", LOG_S("session", id),
+        LOG_S("status", meta_status_name(m->status)), LOG_S("file", m->file),
+        LOG_I("size", m->size), LOG_S("reason", m->reason));
+}
+
+static void
+settle_table(struct recorder *r, struct session_table *t)
+{
+    size_t at = 0;
+    for (;;) {
+        struct session_file *s = session_table_next(t, &at);
+        if (s == NULL) {
+            return;
+        }
+        if (!session_file_is_unindexed(s)) {
+            continue;
+        }
+        session_file_set_indexed(s);
+        if (session_file_state(s) == SESSION_FINISHED) {
+            log_end(r, session_file_meta(s));
+            session_table_remove(t, session_file_key(s));
+            at--; /* another may have moved into its place */
+        }
+    }
+}
+
+static void
+settle_loose(struct recorder *r)
+{
+    size_t i = 0;
+    while (i < r->loose_count) {
+        if (session_file_state(r->loose[i]) != SESSION_FINISHED) {
+            i++;
+            continue;
+        }
+        log_end(r, session_file_meta(r->loose[i]));
+        session_file_free(&r->loose[i]);
+        r->loose[i] = r->loose[--r->loose_count];
+    }
+}
+
+/* Rows are committed: what is finished may be forgotten. */
+static void
+settle(struct recorder *r)
+{
+    for (size_t i = 0; i < r->worker_count; i++) {
+        settle_table(r, tail_sessions(r->workers[i].tail));
+    }
+    settle_loose(r);
+}
+
+/* Without `may_release` it is a heartbeat only. */
+static void
+publish(struct recorder *r, bool may_release)
+{
+    for (size_t i = 0; i < r->worker_count; i++) {
+        struct error why;
+        if (tail_publish(r->workers[i].tail, may_release, &why) != STATUS_OK) {
+            complain(r, "journal.publish", &why);
+        }
+    }
+}
+
+/* What ended is finished, then in the index, then forgotten, in this order;
+ * a failure leaves the rest to the next batch. */
+static bool
+end_batch(struct recorder *r)
+{
+    struct error why;
+    work_sessions(r);
+    enum status st = note_refused(r, &why);
+    if (st == STATUS_OK) {
+        st = put_rows(r, &why);
+    }
+    if (st == STATUS_OK) {
+        st = index_db_commit(r->index, &why);
+    }
+    if (st != STATUS_OK) {
+        index_db_rollback(r->index);
+        complain(r, "batch", &why);
+        return false;
+    }
+    settle(r);
+    return true;
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+/* Rows that nothing stands behind, once all journals were read: their files
+ * and their journals are gone. */
+static enum status
+fail_unseen(struct recorder *r, struct error *err)
+{
+    enum status st = index_db_begin(r->index, err);
+    for (size_t i = 0; i < r->found.count && st == STATUS_OK; i++) {
+        struct visit v = {0, 0};
+        const struct session_file *s = next_session(r, &v);
+        while (
+            s != NULL && memcmp(&session_file_meta(s)->id,
+                             &r->found.items[i].id, sizeof(struct uuid)) != 0) {
+            s = next_session(r, &v);
+        }
+        if (s == NULL) {
+            st = index_db_fail(r->index, &r->found.items[i].id,
+                "neither its recording nor its journal is there", err);
+        }
+    }
+    return st == STATUS_OK ? index_db_commit(r->index, err) : st;
+}
+
+static void
+catch_up(struct recorder *r)
+{
+    struct error why;
+    if (fail_unseen(r, &why) != STATUS_OK) {
+        index_db_rollback(r->index);
+        complain(r, "recover", &why);
+        return;
+    }
+    recover_list_free(&r->found);
+    r->has_caught_up = true;
+}
+
+void
+recorder_read(struct recorder *r, bool *more_out)
+{
+    bool has_more = false;
+    bool has_changed = false;
+    bool has_failed = false;
+    for (size_t i = 0; i < r->worker_count; i++) {
+        struct tail *t = r->workers[i].tail;
+        struct error why;
+        bool more = false;
+        if (tail_read(t, &more, &why) != STATUS_OK) {
+            complain(r, "journal.read", &why);
+            has_failed = true;
+        }
+        has_more = has_more || more;
+        has_changed = tail_take_changed(t) || has_changed;
+    }
+    if (has_changed) {
+        r->is_batch_over = end_batch(r);
+    }
+    if (!has_more && !has_failed && r->has_looked && !r->has_caught_up) {
+        catch_up(r);
+    }
+    publish(r, r->is_batch_over);
+    *more_out = has_more;
+}
+
+/* --- time ---------------------------------------------------------------- */
+
+/* A worker that was seen dead before its journal was read to the end will
+ * write no more: what has no end yet was broken off. */
+static enum status
+bury(struct worker *w, struct error *err)
+{
+    struct tail *t = w->tail;
+    bool more = true;
+    enum status st = tail_read(t, &more, err);
+    if (st != STATUS_OK || more) {
+        return st;
+    }
+    size_t at = 0;
+    for (;;) {
+        struct session_file *s = session_table_next(tail_sessions(t), &at);
+        if (s == NULL) {
+            w->is_buried = true;
+            return STATUS_OK;
+        }
+        st = session_file_break_off(s, "proxy died", err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+}
+
+static enum status
+look_after(struct worker *w, struct error *err)
+{
+    enum status st = STATUS_OK;
+    if (!w->is_dead) {
+        st = tail_look(w->tail, &w->is_dead, err);
+    }
+    return st == STATUS_OK && w->is_dead && !w->is_buried ? bury(w, err) : st;
+}
+
+static void
+look_after_workers(struct recorder *r)
+{
+    for (size_t i = 0; i < r->worker_count; i++) {
+        struct error why;
+        if (look_after(&r->workers[i], &why) != STATUS_OK) {
+            complain(r, "worker.look", &why);
+        }
+    }
+}
+
+/* Folders of dead workers whose sessions are all finished and indexed. */
+static void
+remove_buried(struct recorder *r)
+{
+    size_t i = 0;
+    while (i < r->worker_count) {
+        struct worker *w = &r->workers[i];
+        struct error why;
+        if (!w->is_buried || tail_sessions(w->tail)->count > 0) {
+            i++;
+            continue;
+        }
+        if (tail_remove(w->tail, &why) != STATUS_OK) {
+            complain(r, "worker.remove", &why);
+            i++;
+            continue;
+        }
+        log_event(r->env.log, LOG_INFO, "worker.gone",
+            LOG_S("worker", tail_name(w->tail)));
+        tail_close(&w->tail);
+        r->workers[i] = r->workers[--r->worker_count];
+    }
+}
+
+static void
+sync_laggards(struct recorder *r)
+{
+    for (size_t i = 0; i < r->worker_count; i++) {
+        struct error why;
+        if (tail_sync_laggards(
+                r->workers[i].tail, RECORDER_SYNCS_A_TICK, &why) != STATUS_OK) {
+            complain(r, "session.sync", &why);
+        }
+    }
+}
+
+void
+recorder_tick(struct recorder *r)
+{
+    const uint64_t now_ns = clock_mono_ns(r->env.clock);
+    const bool is_time_to_look =
+        now_ns - r->looked_ns >= (uint64_t)RECORDER_HEARTBEAT_MS * NS_PER_MS;
+    if (is_time_to_look) {
+        r->looked_ns = now_ns;
+        look_after_workers(r);
+    }
+    r->is_batch_over = end_batch(r);
+    if (is_time_to_look) {
+        remove_buried(r);
+    }
+    sync_laggards(r);
+    publish(r, r->is_batch_over);
+    cast_scratch_shrink(&r->scratch);
+}
+
+void
+recorder_stop(struct recorder *r)
+{
+    struct visit v = {0, 0};
+    r->is_batch_over = end_batch(r);
+    for (;;) {
+        struct session_file *s = next_session(r, &v);
+        struct error why;
+        if (s == NULL) {
+            break;
+        }
+        if (session_file_seal_now(s, &why) != STATUS_OK ||
+            session_file_sync(s, &why) != STATUS_OK) {
+            complain(r, "session.seal", &why);
+        }
+    }
+    publish(r, r->is_batch_over);
+}
+
+size_t
+recorder_workers(const struct recorder *r)
+{
+    return r->worker_count;
+}
+
+size_t
+recorder_sessions(const struct recorder *r)
+{
+    size_t count = r->loose_count;
+    for (size_t i = 0; i < r->worker_count; i++) {
+        count += tail_sessions(r->workers[i].tail)->count;
+    }
+    return count;
+}

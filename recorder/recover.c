@@ -1,0 +1,252 @@
+/* See recover.h. */
+#include "recorder/recover.h"
+
+#include "base/file.h"
+#include "schema/seek.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- the list ------------------------------------------------------------ */
+
+void
+recover_list_free(struct recover_list *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        free(l->items[i].file);
+    }
+    free(l->items);
+    *l = (struct recover_list){NULL, 0, 0};
+}
+
+static enum status
+list_add(void *ctx, const struct uuid *id, const char *file, struct error *err)
+{
+    struct recover_list *l = ctx;
+    if (l->count == l->room) {
+        const size_t room = l->room == 0 ? 64 : l->room * 2;
+        struct recover_item *items = realloc(l->items, room * sizeof *items);
+        if (items == NULL) {
+            return error_set(err, STATUS_NO_MEMORY, "no memory to recover");
+        }
+        l->items = items;
+        l->room = room;
+    }
+    char *copy = strdup(file);
+    if (copy == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory to recover");
+    }
+    l->items[l->count++] = (struct recover_item){*id, copy};
+    return STATUS_OK;
+}
+
+/* --- without an index ---------------------------------------------------- */
+
+#define RECORDINGS_DEPTH 3 /* YYYY, MM, DD */
+#define SUFFIX           ".cast.zst"
+#define FOOTER_LEN       9
+
+static bool
+has_seek_table(const char *path)
+{
+    uint8_t footer[FOOTER_LEN];
+    size_t got = 0;
+    size_t table_len;
+    size_t frames;
+    struct stat sb;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return false;
+    }
+    const bool is_read = fstat(fd, &sb) == 0 && sb.st_size > FOOTER_LEN &&
+                         file_pread(fd, footer, sizeof footer,
+                             sb.st_size - FOOTER_LEN, &got, NULL) == STATUS_OK;
+    (void)close(fd); /* was only read */
+    return is_read && seek_footer_decode(span_of(footer, got), &table_len,
+                          &frames) == STATUS_OK;
+}
+
+static bool
+parse_file_name(const char *name, struct uuid *out)
+{
+    const struct span s = span_str(name);
+    return s.len == UUID_TEXT_LEN + sizeof SUFFIX - 1 &&
+           strcmp(name + UUID_TEXT_LEN, SUFFIX) == 0 &&
+           uuid_parse(span_of(s.ptr, UUID_TEXT_LEN), out);
+}
+
+/* Walks `rel`, a folder `depth` levels above the files. */
+static enum status
+scan(const char *state_dir, const char *rel, int depth,
+    struct recover_list *out, struct error *err)
+{
+    char path[PATH_MAX];
+    enum status st = file_join(path, sizeof path, state_dir, rel, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    DIR *dir = opendir(path);
+    if (dir == NULL) {
+        return errno == ENOENT ? STATUS_OK
+                               : error_sys(err, errno, "open %s", path);
+    }
+    for (;;) {
+        const struct dirent *entry = readdir(dir);
+        if (entry == NULL || st != STATUS_OK) {
+            break;
+        }
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        char below[PATH_MAX];
+        struct uuid id;
+        st = file_join(below, sizeof below, rel, entry->d_name, err);
+        if (st == STATUS_OK && depth > 0) {
+            st = scan(state_dir, below, depth - 1, out, err);
+        } else if (st == STATUS_OK && parse_file_name(entry->d_name, &id) &&
+                   file_join(path, sizeof path, state_dir, below, NULL) ==
+                       STATUS_OK &&
+                   !has_seek_table(path)) {
+            st = list_add(out, &id, below, err);
+        }
+    }
+    (void)closedir(dir);
+    return st;
+}
+
+enum status
+recover_find(struct index_db *index, const char *state_dir, bool is_new_index,
+    struct recover_list *out, struct error *err)
+{
+    struct recover_list list = {NULL, 0, 0};
+    enum status st = index_db_each_active(index, list_add, &list, err);
+    if (st == STATUS_OK && is_new_index) {
+        st = scan(state_dir, "recordings", RECORDINGS_DEPTH, &list, err);
+    }
+    if (st != STATUS_OK) {
+        recover_list_free(&list);
+        return st;
+    }
+    *out = list;
+    return STATUS_OK;
+}
+
+/* --- an OPEN record ------------------------------------------------------ */
+
+/* A file without one good seal holds nothing that the journal does not. */
+static enum status
+remove_unsealed(
+    const struct session_env *env, const char *file, struct error *err)
+{
+    char path[PATH_MAX];
+    const enum status st =
+        file_join(path, sizeof path, env->state_dir, file, err);
+    if (st == STATUS_OK && unlink(path) != 0 && errno != ENOENT) {
+        return error_sys(err, errno, "remove %s", path);
+    }
+    return st;
+}
+
+/* The file of another run, or of another session: none of ours to go on
+ * with. */
+static enum status
+check_owner(struct session_file **s, const struct uuid *worker,
+    const struct journal_record *open, struct error *err)
+{
+    const struct uuid theirs = session_file_worker(*s);
+    if (memcmp(&theirs, worker, sizeof theirs) == 0 &&
+        session_file_key(*s) == open->session) {
+        return STATUS_OK;
+    }
+    const enum status st = error_set(err, STATUS_CORRUPT,
+        "%s belongs to another session", session_file_meta(*s)->file);
+    session_file_free(s);
+    return st;
+}
+
+static enum status
+open_file(const struct session_env *env, const struct uuid *worker,
+    const struct journal_record *open, const char *file,
+    struct session_file **out, struct error *err)
+{
+    enum status st = session_file_resume(env, file, out, err);
+    if (st == STATUS_OK) {
+        return check_owner(out, worker, open, err);
+    }
+    if (st == STATUS_NOT_FOUND) {
+        st = remove_unsealed(env, file, err);
+        return st == STATUS_OK ? session_file_open(env, worker, open, out, err)
+                               : st;
+    }
+    return st;
+}
+
+/* Its recording cannot be gone on with: the index says so. */
+static enum status
+fail_row(struct index_db *index, struct meta *m, const char *file,
+    const char *reason, struct error *err)
+{
+    m->status = META_FAILED;
+    m->end_us = m->start_us;
+    if (meta_set(&m->reason, span_str(reason)) != STATUS_OK ||
+        meta_set(&m->file, span_str(file)) != STATUS_OK) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a reason");
+    }
+    const enum status st = index_db_begin(index, err);
+    return st == STATUS_OK ? index_db_put(index, m, err) : st;
+}
+
+static enum status
+open_session(const struct session_env *env, struct index_db *index,
+    const struct uuid *worker, const struct journal_record *open,
+    struct meta *m, struct session_file **out, struct error *err)
+{
+    enum meta_status known;
+    enum status st = index_db_status(index, &m->id, &known, err);
+    if (st == STATUS_OK && known != META_ACTIVE) {
+        return STATUS_OK; /* finished before its records were released */
+    }
+    if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
+        return st;
+    }
+    char file[META_FILE_MAX];
+    struct error why = {.code = STATUS_OK};
+    meta_file_name(&m->id, m->start_us, file);
+    st = open_file(env, worker, open, file, out, &why);
+    if (st == STATUS_CORRUPT) {
+        log_error(env->log, "session.damaged", &why);
+        return fail_row(index, m, file, why.text, err);
+    }
+    if (st != STATUS_OK && err != NULL) {
+        *err = why;
+    }
+    return st;
+}
+
+enum status
+recover_open(const struct session_env *env, struct index_db *index,
+    const struct uuid *worker, const struct journal_record *open,
+    struct session_file **out, struct error *err)
+{
+    struct meta m;
+    struct error why = {.code = STATUS_OK};
+    enum status st = session_file_facts(open, &m, &why);
+    if (st == STATUS_INVALID) {
+        /* Not by our proxy: without an id there is nothing to record under. */
+        log_error(env->log, "session.open.invalid", &why);
+        return STATUS_OK;
+    }
+    if (st != STATUS_OK) {
+        return error_set(err, st, "%s", why.text);
+    }
+    st = open_session(env, index, worker, open, &m, out, err);
+    meta_fini(&m);
+    return st;
+}

@@ -1,0 +1,35 @@
+/* Which sessions go on after a crash, and from where.
+ *
+ * Three things may be left of a session: a row that says active, a file that
+ * has no final seal, records in a journal. Any of them may be missing, and
+ * recover says what follows from what is there.
+ */
+#ifndef RECORDER_RECOVER_H
+#define RECORDER_RECOVER_H
+
+#include "recorder/index_db.h"
+#include "recorder/session_file.h"
+
+struct recover_item {
+    struct uuid id;
+    char *file; /* relative to the state folder */
+};
+struct recover_list {
+    struct recover_item *items;
+    size_t count;
+    size_t room;
+};
+void recover_list_free(struct recover_list *l);
+
+/* Sessions that the index calls active; and if the index was just made, those
+ * whose file has no seek table yet. */
+enum status recover_find(struct index_db *index, const char *state_dir,
+    bool is_new_index, struct recover_list *out, struct error *err) MUST_CHECK;
+
+/* What an OPEN record begins: a session from its file if there is one, a new
+ * one otherwise, and none (*out stays NULL) if it is finished. */
+enum status recover_open(const struct session_env *env, struct index_db *index,
+    const struct uuid *worker, const struct journal_record *open,
+    struct session_file **out, struct error *err) MUST_CHECK;
+
+#endif

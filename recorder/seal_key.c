@@ -1,0 +1,131 @@
+/* See seal_key.h. */
+#include "recorder/seal_key.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#define PEM_MAX 16384u
+
+static enum status
+read_key(const char *path, struct signer **out, struct error *err)
+{
+    struct stat sb;
+    if (stat(path, &sb) != 0) {
+        return error_sys(err, errno, "signing key %s", path);
+    }
+    if ((sb.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        return error_set(err, STATUS_DENIED,
+            "signing key %s has mode %03o: others may use it, 0600 is needed",
+            path, (unsigned)(sb.st_mode & 0777));
+    }
+    struct buf pem;
+    buf_init(&pem, PEM_MAX);
+    enum status st = file_read(path, &pem, err);
+    if (st == STATUS_OK) {
+        st = signer_from_pem(buf_view(&pem), out, err);
+        st = st == STATUS_OK ? st : error_in(err, st, "signing key %s", path);
+    }
+    buf_wipe(&pem);
+    return st;
+}
+
+static enum status
+write_key(const char *path, const struct signer *signer, struct error *err)
+{
+    struct buf pem;
+    buf_init(&pem, PEM_MAX);
+    enum status st = signer_to_pem(signer, &pem, err);
+    if (st == STATUS_OK) {
+        st = file_write_atomic(path, buf_view(&pem), 0600, err);
+    }
+    buf_wipe(&pem);
+    return st;
+}
+
+static enum status
+make_key(const char *path, struct signer **out, struct error *err)
+{
+    struct signer *signer = NULL;
+    enum status st = signer_new(&signer, err);
+    if (st == STATUS_OK) {
+        st = write_key(path, signer, err);
+    }
+    if (st == STATUS_OK) {
+        *out = signer;
+        signer = NULL;
+    }
+    signer_free(&signer);
+    return st;
+}
+
+/* Written at each start, so that it always matches the key in use. */
+static enum status
+write_public(const char *dir, const struct signer *signer, struct error *err)
+{
+    char path[PATH_MAX];
+    struct buf pem;
+    const struct ed25519_public key = signer_public(signer);
+    buf_init(&pem, PEM_MAX);
+    enum status st = file_join(path, sizeof path, dir, "seal.pub.pem", err);
+    if (st == STATUS_OK) {
+        st = ed25519_public_to_pem(&key, &pem, err);
+    }
+    if (st == STATUS_OK) {
+        st = file_write_atomic(path, buf_view(&pem), 0644, err);
+    }
+    buf_fini(&pem);
+    return st;
+}
+
+static enum status
+find_key(const char *state_dir, const char *dir, const char *own,
+    struct signer **out, struct error *err)
+{
+    char path[PATH_MAX];
+    if (own != NULL && own[0] == '/') {
+        return read_key(own, out, err);
+    }
+    const bool is_own = own != NULL && own[0] != '\0';
+    enum status st = is_own
+                         ? file_join(path, sizeof path, state_dir, own, err)
+                         : file_join(path, sizeof path, dir, "seal.pem", err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    struct error why = {.code = STATUS_OK};
+    st = read_key(path, out, &why);
+    if (st == STATUS_NOT_FOUND && !is_own) {
+        return make_key(path, out, err);
+    }
+    if (st != STATUS_OK && err != NULL) {
+        *err = why;
+    }
+    return st;
+}
+
+enum status
+seal_key_load(const char *state_dir, const char *own, struct signer **out,
+    struct error *err)
+{
+    char dir[PATH_MAX];
+    struct signer *signer = NULL;
+    enum status st = file_join(dir, sizeof dir, state_dir, "keys", err);
+    if (st == STATUS_OK) {
+        st = file_make_dirs(dir, 0700, err);
+    }
+    if (st == STATUS_OK) {
+        st = find_key(state_dir, dir, own, &signer, err);
+    }
+    if (st == STATUS_OK) {
+        st = write_public(dir, signer, err);
+    }
+    if (st == STATUS_OK) {
+        *out = signer;
+        signer = NULL;
+    }
+    signer_free(&signer);
+    return st;
+}

@@ -1,0 +1,803 @@
+/* See session_file.h. */
+#include "recorder/session_file.h"
+
+#include "base/file.h"
+#include "recorder/compact.h"
+#include "recorder/frame_file.h"
+#include "recorder/limits.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_MS 1000000u
+#define NONE      UINT64_MAX
+
+struct session_file {
+    const struct session_env *env;
+    enum session_state state;
+    struct meta meta;
+    struct cast_writer writer;
+    struct seal_writer begun; /* where the writer stands behind the header */
+    struct frame_file *file;  /* NULL before the header */
+    struct buf text;          /* events that no frame holds yet */
+    struct buf status;        /* bytes of the error stream */
+    uint64_t unsealed_lsn;    /* first record not in a frame, or NONE */
+    uint64_t unsynced_lsn;    /* first record in a frame not synced, or NONE */
+    uint64_t unsealed_since_ns; /* by our clock */
+    uint64_t opened_ns;
+    uint64_t first_output_ns;      /* when it came to us; 0: not yet */
+    uint64_t first_output_mono_ns; /* when it happened, by its record */
+    bool has_data;
+    bool is_unindexed;
+};
+
+/* Which states may follow which; STYLE "State machines". */
+static const unsigned may_follow[] = {
+    [SESSION_WAITING] = 1u << SESSION_RUNNING | 1u << SESSION_REFUSED,
+    [SESSION_RUNNING] = 1u << SESSION_ENDING | 1u << SESSION_FINISHED,
+    [SESSION_ENDING] = 1u << SESSION_FINISHED,
+    [SESSION_REFUSED] = 1u << SESSION_FINISHED,
+    [SESSION_FINISHED] = 0,
+};
+
+static void
+move(struct session_file *s, enum session_state to)
+{
+    assert(may_follow[s->state] & (1u << to));
+    s->state = to;
+    s->is_unindexed = true;
+}
+
+/* --- birth and death ----------------------------------------------------- */
+
+static enum status
+session_new(
+    const struct session_env *env, struct session_file **out, struct error *err)
+{
+    struct session_file *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a session");
+    }
+    s->env = env;
+    s->unsealed_lsn = NONE;
+    s->unsynced_lsn = NONE;
+    s->is_unindexed = true;
+    meta_init(&s->meta);
+    buf_init(&s->text, RECORDER_TEXT_MAX);
+    buf_init(&s->status, RECORDER_STATUS_MAX);
+    *out = s;
+    return STATUS_OK;
+}
+
+void
+session_file_free(struct session_file **s)
+{
+    if (*s != NULL) {
+        frame_file_free(&(*s)->file);
+        meta_fini(&(*s)->meta);
+        buf_fini(&(*s)->text);
+        buf_fini(&(*s)->status);
+        free(*s);
+        *s = NULL;
+    }
+}
+
+enum status
+session_file_facts(
+    const struct journal_record *open, struct meta *meta_out, struct error *err)
+{
+    struct meta m;
+    meta_init(&m);
+    enum status st = meta_decode(open->payload, &m, err);
+    if (st == STATUS_OK && uuid_is_nil(&m.id)) {
+        st = error_set(err, STATUS_INVALID, "an OPEN record without an id");
+    }
+    if (st == STATUS_OK) {
+        *meta_out = m;
+        return STATUS_OK;
+    }
+    meta_fini(&m);
+    return st;
+}
+
+static enum status
+name_file(struct meta *m, struct error *err)
+{
+    char name[META_FILE_MAX];
+    meta_file_name(&m->id, m->start_us, name);
+    const enum status st = meta_set(&m->file, span_str(name));
+    return st == STATUS_OK ? st : error_set(err, st, "no memory for a name");
+}
+
+enum status
+session_file_open(const struct session_env *env, const struct uuid *worker,
+    const struct journal_record *open, struct session_file **out,
+    struct error *err)
+{
+    struct session_file *s = NULL;
+    enum status st = session_new(env, &s, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    meta_fini(&s->meta);
+    st = session_file_facts(open, &s->meta, err);
+    if (st != STATUS_OK) {
+        meta_init(&s->meta);
+        session_file_free(&s);
+        return st;
+    }
+    s->meta.status = META_ACTIVE;
+    st = name_file(&s->meta, err);
+    if (st != STATUS_OK) {
+        session_file_free(&s);
+        return st;
+    }
+    cast_writer_init(&s->writer, worker, open, s->meta.tty);
+    s->begun = s->writer.at;
+    s->unsealed_lsn = open->lsn;
+    s->opened_ns = clock_mono_ns(env->clock);
+    s->unsealed_since_ns = s->opened_ns;
+    *out = s;
+    return STATUS_OK;
+}
+
+/* --- frames -------------------------------------------------------------- */
+
+static enum status
+cut(struct session_file *s, bool is_final, struct error *err)
+{
+    const enum status st = frame_file_cut(
+        s->file, buf_view(&s->text), &s->writer.at, is_final, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if (s->unsealed_lsn < s->unsynced_lsn) {
+        s->unsynced_lsn = s->unsealed_lsn;
+    }
+    s->unsealed_lsn = NONE;
+    buf_clear(&s->text);
+    return STATUS_OK;
+}
+
+static enum status
+path_of(const struct session_env *env, const char *file, char out[PATH_MAX],
+    struct error *err)
+{
+    return file_join(out, PATH_MAX, env->state_dir, file, err);
+}
+
+/* The file with its first frame, the header line. Events that were taken
+ * meanwhile stay in the text and go into the next one. */
+static enum status
+begin_file(
+    struct session_file *s, uint16_t columns, uint16_t rows, struct error *err)
+{
+    struct seal_writer begun = s->begun;
+    begun.width = columns;
+    begun.height = rows;
+    const struct cast_header header = {
+        .width = columns, .height = rows, .meta = s->meta};
+    struct buf line;
+    buf_init(&line, CAST_LINE_MAX);
+    char path[PATH_MAX];
+    enum status st = path_of(s->env, s->meta.file, path, err);
+    if (st == STATUS_OK) {
+        st = cast_header_encode(&header, &line);
+    }
+    if (st == STATUS_OK && s->file == NULL) {
+        st = frame_file_create(s->env->press, path, &s->meta.id, &s->file, err);
+    }
+    if (st == STATUS_OK) {
+        st = frame_file_cut(s->file, buf_view(&line), &begun, false, err);
+    }
+    buf_fini(&line);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    s->writer.at.width = columns;
+    s->writer.at.height = rows;
+    s->unsynced_lsn = s->begun.session;
+    if (s->writer.at.next_lsn == begun.next_lsn) {
+        s->unsealed_lsn = NONE; /* nothing behind the OPEN yet */
+    }
+    move(s, SESSION_RUNNING);
+    return STATUS_OK;
+}
+
+static enum status
+begin_file_without_size(struct session_file *s, struct error *err)
+{
+    return begin_file(s, RECORDER_DEFAULT_COLUMNS, RECORDER_DEFAULT_ROWS, err);
+}
+
+/* --- records ------------------------------------------------------------- */
+
+static enum status
+take_data(
+    struct session_file *s, const struct journal_record *r, struct error *err)
+{
+    if (s->state == SESSION_WAITING && !s->meta.tty) {
+        const enum status st = begin_file_without_size(s, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    const enum status st =
+        cast_writer_data(&s->writer, r, s->env->scratch, &s->text);
+    if (st != STATUS_OK) {
+        return error_set(err, st, "no room for %zu bytes", r->payload.len);
+    }
+    s->has_data = true;
+    if (s->first_output_ns == 0 && r->stream != STREAM_STDIN) {
+        s->first_output_ns = clock_mono_ns(s->env->clock);
+        s->first_output_mono_ns = r->mono_ns;
+    }
+    return STATUS_OK;
+}
+
+static enum status
+take_resize(
+    struct session_file *s, const struct journal_record *r, struct error *err)
+{
+    uint16_t columns;
+    uint16_t rows;
+    if (!cast_writer_size_of(r, &columns, &rows)) {
+        return STATUS_OK;
+    }
+    if (s->state == SESSION_WAITING) {
+        return begin_file(s, columns, rows, err);
+    }
+    const enum status st = cast_writer_resize(&s->writer, r, &s->text);
+    return st == STATUS_OK ? st : error_set(err, st, "no room for a size");
+}
+
+/* Bytes of the error stream go into the text at once, as facts: so neither
+ * recovery nor an auditor depends on this process for them. */
+static enum status
+take_status(
+    struct session_file *s, const struct journal_record *r, struct error *err)
+{
+    struct span kept = r->payload;
+    if (kept.len > buf_room(&s->status)) {
+        kept.len = buf_room(&s->status);
+    }
+    if (kept.len == 0) {
+        return STATUS_OK;
+    }
+    struct journal_record part = *r;
+    part.payload = kept;
+    enum status st =
+        cast_writer_status(&s->writer, &part, s->env->scratch, &s->text);
+    if (st == STATUS_OK) {
+        st = buf_append(&s->status, kept);
+    }
+    return st == STATUS_OK ? st : error_set(err, st, "no room for a status");
+}
+
+static enum status
+take_note(
+    struct session_file *s, const struct journal_record *r, struct error *err)
+{
+    struct error why;
+    if (meta_decode(r->payload, &s->meta, &why) != STATUS_OK) {
+        log_error(s->env->log, "session.note.invalid", &why);
+        return STATUS_OK; /* no record of ours; the session goes on */
+    }
+    s->is_unindexed = true;
+    const enum status st =
+        cast_writer_facts(&s->writer, r->mono_ns, r->payload, &s->text);
+    return st == STATUS_OK ? st : error_set(err, st, "no room for a note");
+}
+
+/* --- the end ------------------------------------------------------------- */
+
+/* What the error stream says, where the proxy did not say more. */
+static enum status
+read_exit(struct session_file *s)
+{
+    if (s->status.len == 0 || s->meta.has_exit) {
+        return STATUS_OK;
+    }
+    struct meta_exit end = {.has_code = false};
+    buf_init(&end.message, RECORDER_STATUS_MAX);
+    enum status st = meta_exit_parse(buf_view(&s->status), &end);
+    if (st == STATUS_OK && end.has_code) {
+        s->meta.has_exit = true;
+        s->meta.exit_code = end.code;
+    }
+    if (st == STATUS_OK && !end.has_code && s->meta.reason[0] == '\0') {
+        st = meta_set(&s->meta.reason, buf_view(&end.message));
+    }
+    buf_fini(&end.message);
+    return st;
+}
+
+static void
+complete_facts(struct session_file *s)
+{
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        /* The proxy counts what it did not record, too. */
+        if (s->meta.bytes[i] < s->writer.at.bytes[i]) {
+            s->meta.bytes[i] = s->writer.at.bytes[i];
+        }
+    }
+    s->meta.sealed = true;
+}
+
+static enum status
+write_end(struct session_file *s, uint64_t mono_ns)
+{
+    struct cast_writer *w = &s->writer;
+    enum status st = cast_writer_flush(w, mono_ns, s->env->scratch, &s->text);
+    if (st == STATUS_OK && s->meta.has_exit) {
+        st = cast_writer_exit(w, mono_ns, s->meta.exit_code, &s->text);
+    }
+    struct buf facts;
+    buf_init(&facts, RECORDER_CLOSING_TEXT_MAX);
+    if (st == STATUS_OK) {
+        st = meta_encode(&s->meta, META_PART_ALL, &facts);
+    }
+    if (st == STATUS_OK) {
+        st = cast_writer_facts(w, mono_ns, buf_view(&facts), &s->text);
+    }
+    buf_fini(&facts);
+    return st;
+}
+
+static enum status
+end_refused(struct session_file *s, struct error *err)
+{
+    if (meta_set(&s->meta.file, SPAN_EMPTY) != STATUS_OK) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a name");
+    }
+    move(s, SESSION_REFUSED);
+    return STATUS_OK;
+}
+
+/* The closing events, all or none. */
+static enum status
+end(struct session_file *s, uint64_t mono_ns, struct error *err)
+{
+    if (s->meta.end_us == 0) {
+        const uint64_t us = cast_writer_time_us(&s->writer, mono_ns);
+        s->meta.end_us = s->meta.start_us + (int64_t)us;
+    }
+    if (s->state == SESSION_WAITING && s->meta.status == META_REFUSED &&
+        !s->has_data) {
+        return end_refused(s, err);
+    }
+    if (s->state == SESSION_WAITING) {
+        const enum status st = begin_file_without_size(s, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    const struct cast_writer before = s->writer;
+    const size_t text_len = s->text.len;
+    enum status st = read_exit(s);
+    if (st == STATUS_OK) {
+        complete_facts(s);
+        st = write_end(s, mono_ns);
+    }
+    if (st != STATUS_OK) {
+        s->writer = before;
+        s->text.len = text_len;
+        return error_set(err, st, "no room for the end of a session");
+    }
+    move(s, SESSION_ENDING);
+    return STATUS_OK;
+}
+
+static enum status
+take_close(
+    struct session_file *s, const struct journal_record *r, struct error *err)
+{
+    struct error why = {.code = STATUS_INVALID,
+        .text = "a CLOSE record that leaves the session active"};
+    s->meta.status = META_COMPLETE;
+    if (meta_decode(r->payload, &s->meta, &why) != STATUS_OK ||
+        s->meta.status == META_ACTIVE) {
+        log_error(s->env->log, "session.close.invalid", &why);
+        s->meta.status = META_FAILED;
+    }
+    return end(s, r->mono_ns, err);
+}
+
+enum status
+session_file_break_off(
+    struct session_file *s, const char *reason, struct error *err)
+{
+    if (s->state != SESSION_WAITING && s->state != SESSION_RUNNING) {
+        return STATUS_OK;
+    }
+    s->meta.status = META_FAILED;
+    if (meta_set(&s->meta.reason, span_str(reason)) != STATUS_OK) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for a reason");
+    }
+    if (s->unsealed_lsn == NONE) {
+        s->unsealed_lsn = s->writer.at.next_lsn;
+    }
+    return end(s, s->writer.at.open_mono_ns, err);
+}
+
+static enum status
+dispatch(
+    struct session_file *s, const struct journal_record *r, struct error *err)
+{
+    switch (r->kind) {
+    case JOURNAL_DATA:
+        return take_data(s, r, err);
+    case JOURNAL_RESIZE:
+        return take_resize(s, r, err);
+    case JOURNAL_STATUS:
+        return take_status(s, r, err);
+    case JOURNAL_NOTE:
+        return take_note(s, r, err);
+    case JOURNAL_CLOSE:
+        return take_close(s, r, err);
+    case JOURNAL_OPEN:
+    case JOURNAL_EVENT:
+    case JOURNAL_PAD:
+        break;
+    }
+    return STATUS_OK;
+}
+
+/* Whether output has waited for a size long enough, by the records' clock:
+ * so a backlog reads as the live session would have. */
+static bool
+is_size_overdue(const struct session_file *s, uint64_t mono_ns)
+{
+    return s->state == SESSION_WAITING && s->first_output_ns != 0 &&
+           mono_ns - s->first_output_mono_ns >=
+               (uint64_t)RECORDER_SIZE_WAIT_MS * NS_PER_MS &&
+           mono_ns > s->first_output_mono_ns;
+}
+
+static enum status
+make_room(struct session_file *s, uint64_t mono_ns, struct error *err)
+{
+    if (is_size_overdue(s, mono_ns) ||
+        (s->state == SESSION_WAITING && s->text.len >= RECORDER_FRAME_TEXT)) {
+        const enum status st = begin_file_without_size(s, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    return s->text.len >= RECORDER_FRAME_TEXT ? cut(s, false, err) : STATUS_OK;
+}
+
+enum status
+session_file_take(
+    struct session_file *s, const struct journal_record *r, struct error *err)
+{
+    const bool is_over =
+        s->state != SESSION_WAITING && s->state != SESSION_RUNNING;
+    if (is_over || r->lsn < s->writer.at.next_lsn) {
+        return STATUS_OK;
+    }
+    enum status st = make_room(s, r->mono_ns, err);
+    if (st == STATUS_OK) {
+        st = dispatch(s, r, err);
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    s->writer.at.next_lsn = r->lsn + journal_record_size(r->payload.len);
+    if (s->unsealed_lsn == NONE) {
+        s->unsealed_lsn = r->lsn;
+        s->unsealed_since_ns = clock_mono_ns(s->env->clock);
+    }
+    return STATUS_OK;
+}
+
+/* --- by the clock -------------------------------------------------------- */
+
+static bool
+is_header_due(const struct session_file *s, uint64_t now_ns)
+{
+    if (s->first_output_ns != 0 &&
+        now_ns - s->first_output_ns >=
+            (uint64_t)RECORDER_SIZE_WAIT_MS * NS_PER_MS) {
+        return true;
+    }
+    return now_ns - s->opened_ns >= (uint64_t)RECORDER_OPEN_WAIT_MS * NS_PER_MS;
+}
+
+static enum status
+work_running(struct session_file *s, uint64_t now_ns, struct error *err)
+{
+    if (s->text.len >= RECORDER_FRAME_TEXT) {
+        return cut(s, false, err);
+    }
+    if (s->unsealed_lsn == NONE) {
+        buf_shrink(&s->text); /* a whole tick without anything: idle */
+        return STATUS_OK;
+    }
+    if (now_ns - s->unsealed_since_ns < s->env->seal_interval_ns) {
+        return STATUS_OK;
+    }
+    return session_file_seal_now(s, err);
+}
+
+static void
+try_compaction(struct session_file *s)
+{
+    struct error why;
+    if (!compact_is_worth_it(s->file)) {
+        return;
+    }
+    const enum status st = compact(s->env->press, &s->file, &why);
+    if (st != STATUS_OK) {
+        log_error(s->env->log, "session.compact", &why); /* it stays as is */
+    }
+}
+
+static enum status
+work_ending(struct session_file *s, struct error *err)
+{
+    enum status st = STATUS_OK;
+    if (!frame_file_is_final(s->file)) {
+        st = cut(s, true, err);
+    }
+    if (st == STATUS_OK) {
+        st = frame_file_finish(s->file, err);
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    try_compaction(s);
+    st = frame_file_sync(s->file, err);
+    if (st == STATUS_OK) {
+        s->unsynced_lsn = NONE;
+        s->meta.size = frame_file_len(s->file);
+        buf_shrink(&s->text);
+        move(s, SESSION_FINISHED);
+    }
+    return st;
+}
+
+/* Somebody removed or cut the file under us. What it held is gone, and to
+ * wait for it would stop every other session: say so, loudly and for good. */
+static enum status
+give_up(struct session_file *s, const struct error *why)
+{
+    log_error(s->env->log, "session.file.lost", why);
+    s->meta.status = META_FAILED;
+    s->meta.sealed = false;
+    if (meta_set(&s->meta.reason, span_str(why->text)) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    if (s->meta.end_us == 0) {
+        s->meta.end_us = s->meta.start_us + (int64_t)s->writer.at.last_time_us;
+    }
+    s->unsealed_lsn = NONE;
+    s->unsynced_lsn = NONE;
+    move(s, SESSION_FINISHED);
+    return STATUS_OK;
+}
+
+enum status
+session_file_work(struct session_file *s, struct error *err)
+{
+    const uint64_t now_ns = clock_mono_ns(s->env->clock);
+    struct error why = {.code = STATUS_OK};
+    enum status st = STATUS_OK;
+    switch (s->state) {
+    case SESSION_WAITING:
+        if (is_header_due(s, now_ns)) {
+            st = begin_file_without_size(s, &why);
+        }
+        break;
+    case SESSION_RUNNING:
+        st = work_running(s, now_ns, &why);
+        break;
+    case SESSION_ENDING:
+        st = work_ending(s, &why);
+        break;
+    case SESSION_REFUSED:
+    case SESSION_FINISHED:
+        break;
+    }
+    if (st == STATUS_CORRUPT) {
+        return give_up(s, &why);
+    }
+    if (st != STATUS_OK && err != NULL) {
+        *err = why;
+    }
+    return st;
+}
+
+enum status
+session_file_seal_now(struct session_file *s, struct error *err)
+{
+    if (s->state != SESSION_RUNNING || s->unsealed_lsn == NONE) {
+        return STATUS_OK;
+    }
+    return cut(s, false, err);
+}
+
+enum status
+session_file_sync(struct session_file *s, struct error *err)
+{
+    if (s->file == NULL || s->unsynced_lsn == NONE) {
+        return STATUS_OK;
+    }
+    const enum status st = frame_file_sync(s->file, err);
+    if (st == STATUS_OK) {
+        s->unsynced_lsn = NONE;
+    }
+    return st;
+}
+
+/* --- going on after a crash ---------------------------------------------- */
+
+struct replay {
+    struct session_file *session;
+    struct buf scratch;
+    bool has_header;
+};
+
+/* Event lines say their code behind "[seconds, ": a `k` is looked for there,
+ * so that output is not decoded. */
+static bool
+may_be_facts(struct span line)
+{
+    const size_t start = line.len < 40 ? line.len : 40;
+    return memmem(line.ptr, start, "\"k\"", 3) != NULL;
+}
+
+static enum status
+replay_header(struct replay *p, struct span line, struct error *err)
+{
+    struct cast_header header;
+    const enum status st = cast_header_decode(line, &header, err);
+    if (st == STATUS_OK) {
+        meta_fini(&p->session->meta);
+        p->session->meta = header.meta; /* moved */
+        p->has_header = true;
+    }
+    return st;
+}
+
+static enum status
+replay_line(struct replay *p, struct span line, struct error *err)
+{
+    if (!p->has_header) {
+        return replay_header(p, line, err);
+    }
+    if (!may_be_facts(line)) {
+        return STATUS_OK;
+    }
+    struct cast_event event;
+    enum status st = cast_event_decode(line, &p->scratch, &event, err);
+    if (st != STATUS_OK || event.code != CAST_FACTS) {
+        return st;
+    }
+    st = meta_decode(event.data, &p->session->meta, err);
+    if (st == STATUS_OK) {
+        st = cast_writer_status_of(event.data, &p->session->status);
+    }
+    return st;
+}
+
+static enum status
+replay_text(void *ctx, struct span text, struct error *err)
+{
+    struct replay *p = ctx;
+    struct span line;
+    while (span_take_until(&text, '\n', &line)) {
+        const enum status st = replay_line(p, line, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status
+resume_file(struct session_file *s, const char *file, struct error *err)
+{
+    char path[PATH_MAX];
+    enum status st = path_of(s->env, file, path, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    compact_forget(path);
+    struct replay p = {.session = s};
+    buf_init(&p.scratch, CAST_LINE_MAX);
+    struct seal last;
+    st = frame_file_resume(
+        s->env->press, path, replay_text, &p, &s->file, &last, err);
+    buf_fini(&p.scratch);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    s->writer = (struct cast_writer){.at = last.writer, .is_tty = s->meta.tty};
+    s->begun = last.writer;
+    return frame_file_sync(s->file, err);
+}
+
+enum status
+session_file_resume(const struct session_env *env, const char *file,
+    struct session_file **out, struct error *err)
+{
+    struct session_file *s = NULL;
+    enum status st = session_new(env, &s, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    st = resume_file(s, file, err);
+    if (st == STATUS_OK &&
+        meta_set(&s->meta.file, span_str(file)) != STATUS_OK) {
+        st = error_set(err, STATUS_NO_MEMORY, "no memory for a name");
+    }
+    if (st != STATUS_OK) {
+        session_file_free(&s);
+        return st;
+    }
+    s->opened_ns = clock_mono_ns(env->clock);
+    s->state = SESSION_RUNNING;
+    s->has_data = true;
+    if (frame_file_is_final(s->file)) {
+        move(s, SESSION_ENDING);
+    } else {
+        s->meta.status = META_ACTIVE;
+    }
+    *out = s;
+    return STATUS_OK;
+}
+
+/* --- facts --------------------------------------------------------------- */
+
+enum session_state
+session_file_state(const struct session_file *s)
+{
+    return s->state;
+}
+
+const struct meta *
+session_file_meta(const struct session_file *s)
+{
+    return &s->meta;
+}
+
+struct uuid
+session_file_worker(const struct session_file *s)
+{
+    return s->writer.at.worker;
+}
+
+uint64_t
+session_file_key(const struct session_file *s)
+{
+    return s->writer.at.session;
+}
+
+uint64_t
+session_file_needs(const struct session_file *s)
+{
+    return s->unsealed_lsn < s->unsynced_lsn ? s->unsealed_lsn
+                                             : s->unsynced_lsn;
+}
+
+void
+session_file_set_noted(struct session_file *s)
+{
+    move(s, SESSION_FINISHED);
+}
+
+bool
+session_file_is_unindexed(const struct session_file *s)
+{
+    return s->is_unindexed && s->state != SESSION_ENDING &&
+           s->state != SESSION_REFUSED;
+}
+
+void
+session_file_set_indexed(struct session_file *s)
+{
+    s->is_unindexed = false;
+}
