@@ -11,7 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034  # for those who source this
 manifests=$here/manifests config=$here/config
 
-dir=${KUBETAPE_CLUSTER_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kubetape-cluster}
+dir=${KUBETAPE_CLUSTER_DIR:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/kubetape-cluster}
 
 me=${0##*/}
 
@@ -26,7 +26,7 @@ die()
     exit 1
 }
 
-# Everything below $dir; called again when a flag has moved $dir.
+# Everything below $dir.
 set_paths()
 {
     [[ $dir == /* ]] || dir=$PWD/$dir
@@ -58,33 +58,45 @@ take_lock()
     fi
 }
 
-# The kernel's start time of a process: field 22 of its stat line, counted
-# after the command's closing bracket because a command may hold spaces.
-start_time()
+# What tells a process from an earlier or later one of the same pid: the boot,
+# and its start time in that, which is field 22 of its stat line, counted from
+# the command's closing bracket because a command may hold spaces.
+identity()
 {
-    local stat
+    local stat boot
+    boot=$(</proc/sys/kernel/random/boot_id)
     { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
     # shellcheck disable=SC2086
     set -- ${stat##*) }
     [[ $1 != Z ]] || return 1
-    printf '%s\n' "${20}"
+    printf '%s/%s\n' "$boot" "${20}"
 }
 
 # Prints the pid of the cluster's root as this namespace sees it, or fails.
 cluster_pid()
 {
-    local pid started now
-    { read -r pid started <"$run/cluster.pid"; } 2>/dev/null || return 1
-    now=$(start_time "$pid") || return 1
-    [[ $now == "$started" ]] || return 1
+    local pid whose now
+    { read -r pid whose <"$run/cluster.pid"; } 2>/dev/null || return 1
+    now=$(identity "$pid") || return 1
+    [[ $now == "$whose" ]] || return 1
     printf '%s\n' "$pid"
 }
 
+# Runs a command where the cluster's addresses are; see up --private-network.
+in_cluster_network()
+{
+    local pid
+    pid=$(cluster_pid) || return
+    nsenter --net="/proc/$pid/ns/net" -- "$@"
+}
+
+# kubectl as the administrator. The caller's proxies and kuberc have no say.
 kc()
 {
-    # The caller's proxies and kuberc have no say in this cluster.
-    env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy -u https_proxy \
-        KUBERC=off "$bin/kubectl" --kubeconfig "$run/admin.kubeconfig" "$@"
+    in_cluster_network env -u HTTP_PROXY -u HTTPS_PROXY -u http_proxy \
+        -u https_proxy -u NO_PROXY -u no_proxy KUBERC=off \
+        KUBECACHEDIR="$run/kubectl-cache" "$bin/kubectl" \
+        --kubeconfig "$run/admin.kubeconfig" "$@"
 }
 
 set_paths

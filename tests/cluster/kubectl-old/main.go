@@ -3,6 +3,8 @@
 package main
 
 import (
+	"os"
+
 	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/component-base/cli"
 	"k8s.io/kubectl/pkg/cmd"
@@ -10,6 +12,8 @@ import (
 )
 
 func main() {
+	// The User-Agent begins with this, and the file has another name.
+	os.Args[0] = "kubectl"
 	if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {
 		util.CheckErr(err)
 	}
