@@ -1,0 +1,151 @@
+#include "player/frame_map.h"
+
+#include "base/file.h"
+#include "schema/seal.h"
+
+/* zstd integers are little-endian, unlike all of base/span. */
+#define FRAME_MAGIC        0xFD2FB528u
+#define SKIPPABLE_MAGIC    0x184D2A50u /* low four bits free */
+#define SEEK_TABLE_MAGIC   0x184D2A5Eu
+#define BLOCK_HEAD_LEN     3u
+#define SKIPPABLE_HEAD_LEN 8u
+
+struct source {
+    int fd;
+    uint64_t len;
+};
+
+static uint32_t
+le32(const uint8_t *b)
+{
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
+           (uint32_t)b[3] << 24;
+}
+
+/* Up to `want` bytes; fewer only at the end of the file. */
+static enum status
+peek(const struct source *s, uint64_t offset, uint8_t *dst, size_t want,
+    size_t *got_out, struct error *err)
+{
+    *got_out = 0;
+    if (offset >= s->len) {
+        return STATUS_OK;
+    }
+    if (want > s->len - offset) {
+        want = (size_t)(s->len - offset);
+    }
+    return file_pread(s->fd, dst, want, (off_t)offset, got_out, err);
+}
+
+/* RFC 8878 3.1.1.1: how long magic and frame header are, from the descriptor
+ * byte behind the magic. */
+static size_t
+head_len(uint8_t descriptor)
+{
+    static const uint8_t dictionary_len[] = {0, 1, 2, 4};
+    static const uint8_t content_len[] = {0, 2, 4, 8};
+    const bool is_single = (descriptor & 0x20) != 0;
+    const unsigned size_flag = descriptor >> 6;
+    size_t len = 4 + 1 + dictionary_len[descriptor & 3];
+    len += size_flag == 0 ? (is_single ? 1u : 0u) : content_len[size_flag];
+    return len + (is_single ? 0u : 1u);
+}
+
+/* Bytes that a block takes with its header, RFC 8878 3.1.1.2. */
+static uint32_t
+block_len(uint32_t head)
+{
+    const unsigned type = head >> 1 & 3;
+    return BLOCK_HEAD_LEN + (type == 1 /* RLE */ ? 1 : head >> 3);
+}
+
+/* Where the frame ends, or a place beyond the file when it is cut. */
+static enum status
+text_frame_end(const struct source *s, uint64_t offset, uint8_t descriptor,
+    uint64_t *end_out, struct error *err)
+{
+    uint64_t at = offset + head_len(descriptor);
+    uint32_t head = 0;
+    do {
+        uint8_t b[BLOCK_HEAD_LEN];
+        size_t got = 0;
+        const enum status st = peek(s, at, b, sizeof b, &got, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        if (got < sizeof b) {
+            *end_out = s->len + 1;
+            return STATUS_OK;
+        }
+        head = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16;
+        at += block_len(head);
+    } while ((head & 1) == 0 && at <= s->len);
+    const bool has_checksum = (descriptor & 0x04) != 0;
+    *end_out = at + (has_checksum ? 4 : 0);
+    return STATUS_OK;
+}
+
+static enum frame_kind
+skippable_kind(uint32_t magic, uint64_t len)
+{
+    if (magic == SEAL_FRAME_MAGIC && len == SEAL_FRAME_LEN) {
+        return FRAME_SEAL;
+    }
+    return magic == SEEK_TABLE_MAGIC ? FRAME_SEEK_TABLE : FRAME_OTHER;
+}
+
+/* Bytes at the end of the file that are too few to tell what they begin. */
+static enum status
+cut_at(const struct source *s, uint64_t offset, struct frame *out)
+{
+    *out = (struct frame){
+        .kind = FRAME_CUT,
+        .offset = offset,
+        .len = s->len - offset,
+    };
+    return STATUS_OK;
+}
+
+static enum status
+finish(const struct source *s, enum frame_kind kind, uint64_t offset,
+    uint64_t end, struct frame *out)
+{
+    if (end > s->len) {
+        return cut_at(s, offset, out);
+    }
+    *out = (struct frame){.kind = kind, .offset = offset, .len = end - offset};
+    return STATUS_OK;
+}
+
+enum status
+frame_map_at(int fd, uint64_t file_len, uint64_t offset, struct frame *out,
+    struct error *err)
+{
+    const struct source s = {.fd = fd, .len = file_len};
+    if (offset >= file_len) {
+        return error_set(err, STATUS_CLOSED, "end of the file");
+    }
+    uint8_t head[SKIPPABLE_HEAD_LEN];
+    size_t got = 0;
+    enum status st = peek(&s, offset, head, sizeof head, &got, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if (got < sizeof head) { /* no frame is as short as that */
+        return cut_at(&s, offset, out);
+    }
+    const uint32_t magic = le32(head);
+    if ((magic & ~0xFu) == SKIPPABLE_MAGIC) {
+        const uint64_t len = SKIPPABLE_HEAD_LEN + (uint64_t)le32(head + 4);
+        return finish(
+            &s, skippable_kind(magic, len), offset, offset + len, out);
+    }
+    if (magic != FRAME_MAGIC) {
+        return error_set(err, STATUS_CORRUPT,
+            "byte %llu begins neither a frame nor a seal",
+            (unsigned long long)offset);
+    }
+    uint64_t end = 0;
+    st = text_frame_end(&s, offset, head[4], &end, err);
+    return st == STATUS_OK ? finish(&s, FRAME_TEXT, offset, end, out) : st;
+}
