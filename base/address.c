@@ -133,6 +133,20 @@ address_format(const struct address *a, char out[ADDRESS_TEXT_MAX])
     }
 }
 
+void
+address_format_host(const struct address *a, char out[ADDRESS_TEXT_MAX])
+{
+    if (a->sa.ss_family == AF_INET) {
+        struct sockaddr_in sin = as_v4(a);
+        (void)inet_ntop(AF_INET, &sin.sin_addr, out, ADDRESS_TEXT_MAX);
+    } else if (a->sa.ss_family == AF_INET6) {
+        struct sockaddr_in6 sin6 = as_v6(a);
+        (void)inet_ntop(AF_INET6, &sin6.sin6_addr, out, ADDRESS_TEXT_MAX);
+    } else {
+        (void)snprintf(out, ADDRESS_TEXT_MAX, "unknown");
+    }
+}
+
 int
 address_port(const struct address *a)
 {

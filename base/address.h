@@ -18,6 +18,8 @@ struct address {
 enum status address_parse(const char *text, struct address *out,
     struct error *err) MUST_CHECK;
 void address_format(const struct address *a, char out[ADDRESS_TEXT_MAX]);
+/* Without the port, and without brackets. */
+void address_format_host(const struct address *a, char out[ADDRESS_TEXT_MAX]);
 int address_port(const struct address *a);
 
 /* Non-blocking, close-on-exec, SO_REUSEADDR; SO_REUSEPORT when asked. */

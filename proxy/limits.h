@@ -16,7 +16,6 @@
 #define LIMIT_SPDY_CONTROL_BYTES (64u << 10) /* a control frame's payload */
 #define LIMIT_SPDY_BLOCK_BYTES   (64u << 10) /* a header block, inflated */
 #define LIMIT_SPDY_HEADERS       64u
-#define LIMIT_SPDY_STREAMS       16u /* a session has five */
 
 /* WebSocket: unmasked bytes per piece. */
 #define LIMIT_WS_PIECE_BYTES (16u << 10)
@@ -27,5 +26,25 @@
 #define LIMIT_OUT_HIGH_BYTES  (256u << 10)
 #define LIMIT_OUT_LOW_BYTES   (64u << 10)
 #define LIMIT_OUT_BYTES       (1u << 20)
+
+/* Slow peers, milliseconds. */
+#define LIMIT_HANDSHAKE_MS 10000u /* TCP and TLS */
+#define LIMIT_HEAD_MS      30000u /* from a head's first byte to its last */
+#define LIMIT_IDLE_MS      300000u /* a kept client connection, no request */
+#define LIMIT_FINISH_MS    10000u /* to take the last bytes of a closed one */
+#define LIMIT_HALF_CLOSED_MS 30000u /* a client that ended, for its answer */
+#define LIMIT_POOL_IDLE_MS 60000u /* a kept connection to the API server */
+#define LIMIT_LINGER_MS    5000u  /* after one side ended a session */
+#define LIMIT_DRAIN_MS   5000u  /* for sessions to end, after SIGTERM */
+#define LIMIT_DRAIN_LOOK_MS 100u /* how often it is looked whether all ended */
+
+/* Journal: records that wait for the end of the turn, or for a disk that
+ * does not take them; and segments that wait to be synced. */
+#define LIMIT_JOURNAL_BATCH_BYTES (8u << 20)
+#define LIMIT_UNSYNCED_SEGMENTS   16u
+
+/* Connections, a worker. */
+#define LIMIT_CONNECTIONS 20000u
+#define LIMIT_POOL        64u
 
 #endif

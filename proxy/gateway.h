@@ -1,0 +1,31 @@
+/* What one worker's parts share: one loop, one journal, one upstream. A plain
+ * value; the worker owns everything in it. */
+#ifndef PROXY_GATEWAY_H
+#define PROXY_GATEWAY_H
+
+#include "base/config.h"
+#include "proxy/conn.h"
+#include "proxy/identity.h"
+#include "proxy/journal_writer.h"
+#include "proxy/metrics.h"
+#include "proxy/upstream.h"
+
+struct gateway {
+    const struct config *config;
+    const struct clock *clock;
+    const struct log *log;
+    struct conn_env *env;
+    struct journal_writer *journal;
+    struct upstream *upstream;
+    struct credential *credential;
+    struct identity *identity;
+    struct metrics *metrics;
+    struct list stalled;  /* sessions that wait for room in the journal */
+    struct list sessions; /* all that run */
+    struct list fronts;   /* client connections */
+    struct list dead_fronts;
+    struct list buried;   /* exchanges that are over, freed at a turn's end */
+    bool is_draining; /* SIGTERM came: no new connection, no new request */
+};
+
+#endif

@@ -1,0 +1,653 @@
+#include "proxy/supervisor.h"
+
+#include "base/address.h"
+#include "base/file.h"
+#include "base/http_service.h"
+#include "proxy/server_tls.h"
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORKERS_MAX    256u
+#define RESTART_MIN_MS 100u
+#define RESTART_MAX_MS 5000u
+/* A worker that ran this long is not in a circle of crashes. */
+#define RESTART_CALM_MS 10000u
+
+/* What a worker finds open. */
+enum worker_fd {
+    FD_CONFIG = 3,
+    FD_LISTEN,
+    FD_METRICS,
+    FD_READY,
+    FD_COUNT,
+};
+
+struct supervisor;
+
+struct slot { /* one worker's place */
+    struct supervisor *supervisor;
+    unsigned index;
+    pid_t pid; /* 0: none */
+    int listen_fd;
+    int metrics_fd;
+    struct metrics *metrics;
+    int ready_fd; /* reading end; -1 when ready or gone */
+    struct loop_watch *ready_watch;
+    struct loop_timer *restart;
+    uint64_t restart_ms;
+    uint64_t started_ns;
+    bool is_ready;
+};
+
+struct supervisor {
+    const char *config_path;
+    struct config *config;
+    int config_fd; /* memfd of its text */
+    struct log log;
+    struct loop *loop;
+    struct http_service *admin;
+    struct loop_signal *signals[4];
+    struct slot slots[WORKERS_MAX];
+    unsigned slot_count;
+    unsigned ready_count;
+    int lock_fd;
+    int ready_fd;
+    bool was_ready; /* every worker was, once */
+    bool is_stopping;
+    enum status outcome;
+    struct error why;
+};
+
+/* ---- starting a worker ---- */
+
+/* In the child, between fork and exec: only what is safe there. */
+static void
+worker_exec(const struct slot *s, int ready_fd, pid_t parent)
+{
+    const int from[] = {
+        s->supervisor->config_fd, s->listen_fd, s->metrics_fd, ready_fd};
+    int high[FD_COUNT];
+    char index[16];
+    char name[] = "kubetape-proxy";
+    char flag[] = "--worker";
+    char *const argv[] = {name, flag, index, NULL};
+    snprintf(index, sizeof index, "%u", s->index);
+    /* Out of the way first, so that no target is still a source. */
+    for (size_t i = 0; i < FD_COUNT - FD_CONFIG; i++) {
+        high[i] = fcntl(from[i], F_DUPFD, 64);
+    }
+    for (size_t i = 0; i < FD_COUNT - FD_CONFIG; i++) {
+        if (dup2(high[i], (int)(FD_CONFIG + i)) < 0) {
+            _exit(127);
+        }
+    }
+    (void)close_range(FD_COUNT, ~0u, 0);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) {
+        _exit(127); /* the supervisor died before the line above */
+    }
+    execv("/proc/self/exe", argv);
+    _exit(127);
+}
+
+static void supervisor_stop(struct supervisor *v);
+
+static void
+supervisor_fail(struct supervisor *v, const struct error *err)
+{
+    if (v->outcome == STATUS_OK) {
+        v->outcome = err->code;
+        v->why = *err;
+    }
+    supervisor_stop(v);
+}
+
+static void
+slot_close_ready(struct slot *s)
+{
+    loop_watch_close(&s->ready_watch);
+    if (s->ready_fd >= 0) {
+        close(s->ready_fd);
+        s->ready_fd = -1;
+    }
+}
+
+static void supervisor_on_ready(struct supervisor *v);
+
+static void
+slot_on_ready(void *ctx, int events)
+{
+    struct slot *s = ctx;
+    char byte = 0;
+    (void)events;
+    const bool is_ready = read(s->ready_fd, &byte, 1) == 1;
+    slot_close_ready(s);
+    if (is_ready && !s->is_ready) {
+        s->is_ready = true;
+        supervisor_on_ready(s->supervisor);
+    }
+}
+
+static enum status
+slot_start(struct slot *s, struct error *err)
+{
+    int pipe_fds[2];
+    struct supervisor *v = s->supervisor;
+    if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0) {
+        return error_sys(err, errno, "pipe");
+    }
+    const pid_t parent = getpid();
+    const pid_t pid = fork();
+    if (pid == 0) {
+        worker_exec(s, pipe_fds[1], parent);
+    }
+    const int why = errno;
+    close(pipe_fds[1]);
+    if (pid < 0) {
+        close(pipe_fds[0]);
+        return error_sys(err, why, "fork");
+    }
+    s->pid = pid;
+    s->ready_fd = pipe_fds[0];
+    s->started_ns = clock_mono_ns(&clock_system);
+    const enum status st = loop_watch_open(
+        v->loop, s->ready_fd, slot_on_ready, s, &s->ready_watch, err);
+    if (st == STATUS_OK) {
+        loop_watch_set(s->ready_watch, LOOP_READ);
+    }
+    return st;
+}
+
+static void
+slot_on_restart(void *ctx)
+{
+    struct slot *s = ctx;
+    struct error err;
+    if (!s->supervisor->is_stopping && s->pid == 0 &&
+        slot_start(s, &err) != STATUS_OK) {
+        log_error(&s->supervisor->log, "worker.start_failed", &err);
+        loop_timer_start(s->restart, s->restart_ms, 0);
+    }
+}
+
+/* ---- when everything is there ---- */
+
+static enum status
+address_publish(struct supervisor *v, struct error *err)
+{
+    struct address bound;
+    char text[ADDRESS_TEXT_MAX];
+    char path[PATH_MAX];
+    struct buf line;
+    buf_init(&line, ADDRESS_TEXT_MAX + 1);
+    enum status st = address_of_socket(v->slots[0].listen_fd, &bound, err);
+    if (st == STATUS_OK) {
+        address_format(&bound, text);
+        st = buf_printf(&line, "%s\n", text);
+    }
+    if (st == STATUS_OK) {
+        st = file_join(
+            path, sizeof path, v->config->state, "run/proxy.address", err);
+    }
+    if (st == STATUS_OK) {
+        st = file_write_atomic(path, buf_view(&line), 0644, err);
+    }
+    if (st == STATUS_OK) {
+        log_event(&v->log, LOG_INFO, "proxy.ready", LOG_S("listen", text),
+            LOG_I("workers", v->slot_count));
+    }
+    buf_fini(&line);
+    return st;
+}
+
+static void
+supervisor_on_ready(struct supervisor *v)
+{
+    struct error err;
+    v->ready_count++;
+    if (v->was_ready || v->ready_count < v->slot_count) {
+        return;
+    }
+    v->was_ready = true;
+    if (address_publish(v, &err) != STATUS_OK) {
+        supervisor_fail(v, &err);
+        return;
+    }
+    if (v->ready_fd >= 0) {
+        (void)!write(v->ready_fd, "\n", 1); /* a reader that left is no harm */
+        close(v->ready_fd);
+        v->ready_fd = -1;
+    }
+}
+
+/* ---- when a worker ends ---- */
+
+static bool
+all_gone(const struct supervisor *v)
+{
+    for (unsigned i = 0; i < v->slot_count; i++) {
+        if (v->slots[i].pid != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+slot_on_exit(struct slot *s, int status)
+{
+    struct supervisor *v = s->supervisor;
+    const uint64_t ran_ms =
+        (clock_mono_ns(&clock_system) - s->started_ns) / 1000000u;
+    s->pid = 0;
+    v->ready_count -= s->is_ready ? 1 : 0;
+    s->is_ready = false;
+    metrics_set(s->metrics, METRIC_IS_READY, 0);
+    metrics_set(s->metrics, METRIC_CONNECTIONS, 0);
+    metrics_set(s->metrics, METRIC_SESSIONS_ACTIVE, 0);
+    slot_close_ready(s);
+    if (v->is_stopping) {
+        return;
+    }
+    log_event(&v->log, LOG_ERROR, "worker.ended", LOG_I("worker", s->index),
+        LOG_I("exit",
+            WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status)));
+    if (!v->was_ready) {
+        struct error err;
+        error_set(&err, STATUS_IO,
+            "a worker ended before it was ready; its message is above");
+        supervisor_fail(v, &err);
+        return;
+    }
+    s->restart_ms = ran_ms > RESTART_CALM_MS             ? RESTART_MIN_MS
+                    : s->restart_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS
+                                                         : s->restart_ms * 2;
+    loop_timer_start(s->restart, s->restart_ms, 0);
+}
+
+static void
+supervisor_on_child(void *ctx)
+{
+    struct supervisor *v = ctx;
+    int status = 0;
+    for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0;
+         pid = waitpid(-1, &status, WNOHANG)) {
+        for (unsigned i = 0; i < v->slot_count; i++) {
+            if (v->slots[i].pid == pid) {
+                slot_on_exit(&v->slots[i], status);
+            }
+        }
+    }
+    if (v->is_stopping && all_gone(v)) {
+        loop_stop(v->loop);
+    }
+}
+
+/* ---- stopping and reloading ---- */
+
+static void
+supervisor_stop(struct supervisor *v)
+{
+    v->is_stopping = true;
+    for (unsigned i = 0; i < v->slot_count; i++) {
+        loop_timer_stop(v->slots[i].restart);
+        if (v->slots[i].pid != 0) {
+            kill(v->slots[i].pid, SIGTERM);
+        }
+    }
+    if (all_gone(v)) {
+        loop_stop(v->loop);
+    }
+}
+
+static void
+supervisor_on_stop(void *ctx)
+{
+    struct supervisor *v = ctx;
+    log_event(&v->log, LOG_INFO, "proxy.stopping", LOG_S("by", "signal"));
+    supervisor_stop(v);
+}
+
+/* The text and what it says; an error leaves both as they were. */
+static enum status
+config_take(struct supervisor *v, struct error *err)
+{
+    struct buf text;
+    struct config *c = NULL;
+    int fd = -1;
+    buf_init(&text, CONFIG_FILE_MAX);
+    enum status st = file_read(v->config_path, &text, err);
+    if (st == STATUS_OK) {
+        st = config_parse(buf_view(&text), v->config_path, &c, err);
+    }
+    if (st == STATUS_OK) {
+        fd = memfd_create("kubetape-config", MFD_CLOEXEC);
+        st = fd < 0 ? error_sys(err, errno, "memfd_create")
+                    : file_pwrite_all(fd, buf_view(&text), 0, err);
+    }
+    buf_fini(&text);
+    if (st != STATUS_OK) {
+        config_free(&c);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return st;
+    }
+    config_free(&v->config);
+    if (v->config_fd >= 0) {
+        close(v->config_fd);
+    }
+    v->config = c;
+    v->config_fd = fd;
+    v->log.level = c->log.level;
+    v->log.format = c->log.format;
+    return STATUS_OK;
+}
+
+/* New workers take over the listening sockets; the old ones drain for as long
+ * as their sessions run. What was bound at the start (address, number of
+ * workers, state folder, admin address) stays. */
+static void
+supervisor_on_reload(void *ctx)
+{
+    struct supervisor *v = ctx;
+    struct error err;
+    if (config_take(v, &err) != STATUS_OK) {
+        log_error(&v->log, "config.kept", &err);
+        return;
+    }
+    log_event(
+        &v->log, LOG_INFO, "config.reloaded", LOG_S("file", v->config_path));
+    for (unsigned i = 0; i < v->slot_count; i++) {
+        struct slot *s = &v->slots[i];
+        const pid_t old = s->pid;
+        v->ready_count -= s->is_ready ? 1 : 0;
+        s->is_ready = false;
+        slot_close_ready(s);
+        s->pid = 0;
+        if (slot_start(s, &err) != STATUS_OK) {
+            s->pid = old; /* it goes on with what it has */
+            log_error(&v->log, "worker.start_failed", &err);
+        } else if (old != 0) {
+            kill(old, SIGHUP);
+        }
+    }
+}
+
+/* ---- admin ---- */
+
+static void
+admin_metrics(struct supervisor *v, struct http_answer *a)
+{
+    const struct metrics *workers[WORKERS_MAX];
+    for (unsigned i = 0; i < v->slot_count; i++) {
+        workers[i] = v->slots[i].metrics;
+    }
+    a->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    if (metrics_print(workers, v->slot_count, &a->body) != STATUS_OK) {
+        a->status = 500;
+    }
+}
+
+static bool
+all_may_record(const struct supervisor *v)
+{
+    for (unsigned i = 0; i < v->slot_count; i++) {
+        if (!v->slots[i].is_ready ||
+            v->slots[i].metrics->values[METRIC_IS_READY] == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+admin_on_request(
+    void *ctx, struct span method, struct span path, struct http_answer *a)
+{
+    struct supervisor *v = ctx;
+    const char *text = "ok\n";
+    (void)method;
+    if (span_eq_str(path, "/metrics")) {
+        admin_metrics(v, a);
+        return;
+    }
+    if (span_eq_str(path, "/readyz")) {
+        if (v->is_stopping || !all_may_record(v)) {
+            a->status = 503;
+            text = "not ready: a worker cannot open sessions now\n";
+        }
+    } else if (!span_eq_str(path, "/healthz")) {
+        a->status = 404;
+        text = "not found: try /healthz, /readyz or /metrics\n";
+    }
+    if (buf_append_str(&a->body, text) != STATUS_OK) {
+        a->status = 500;
+    }
+}
+
+static enum status
+admin_open(struct supervisor *v, struct error *err)
+{
+    if (v->config->admin[0] == '\0') {
+        return STATUS_OK;
+    }
+    const enum status st = http_service_open(v->loop, v->config->admin,
+        admin_on_request, v, &v->log, &v->admin, err);
+    if (st == STATUS_OK) {
+        log_event(&v->log, LOG_INFO, "admin.ready",
+            LOG_I("port", http_service_port(v->admin)));
+    }
+    return st;
+}
+
+/* ---- life ---- */
+
+static enum status
+folders_make(struct supervisor *v, struct error *err)
+{
+    static const char *const names[] = {"journal", "run", "keys", "tls"};
+    char path[PATH_MAX];
+    enum status st = STATUS_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && st == STATUS_OK;
+         i++) {
+        st = file_join(path, sizeof path, v->config->state, names[i], err);
+        if (st == STATUS_OK) {
+            st = file_make_dirs(path, 0700, err);
+        }
+    }
+    if (st == STATUS_OK) {
+        st = file_join(
+            path, sizeof path, v->config->state, "run/proxy.lock", err);
+    }
+    if (st == STATUS_OK) {
+        st = file_lock(path, &v->lock_fd, err);
+    }
+    return st;
+}
+
+/* All sockets are bound to one address; with port 0 the first one's. */
+static enum status
+slots_listen(struct supervisor *v, struct error *err)
+{
+    struct address at;
+    enum status st = address_parse(v->config->listen, &at, err);
+    v->slot_count = v->config->workers;
+    for (unsigned i = 0; i < v->slot_count && st == STATUS_OK; i++) {
+        struct slot *s = &v->slots[i];
+        s->supervisor = v;
+        s->index = i;
+        s->ready_fd = -1;
+        s->restart_ms = RESTART_MIN_MS;
+        st = address_listen(&at, v->slot_count > 1, &s->listen_fd, err);
+        if (st == STATUS_OK) {
+            st = address_of_socket(s->listen_fd, &at, err);
+        }
+        if (st == STATUS_OK) {
+            st = metrics_new(&s->metrics, &s->metrics_fd, err);
+        }
+        if (st == STATUS_OK) {
+            st = loop_timer_open(v->loop, slot_on_restart, s, &s->restart, err);
+        }
+    }
+    return st;
+}
+
+static enum status
+signals_open(struct supervisor *v, struct error *err)
+{
+    const struct {
+        int signo;
+        loop_fn *fn;
+    } wanted[] = {
+        {SIGTERM, supervisor_on_stop},
+        {SIGINT, supervisor_on_stop},
+        {SIGHUP, supervisor_on_reload},
+        {SIGCHLD, supervisor_on_child},
+    };
+    enum status st = STATUS_OK;
+    for (size_t i = 0; i < 4 && st == STATUS_OK; i++) {
+        st = loop_signal_open(
+            v->loop, wanted[i].signo, wanted[i].fn, v, &v->signals[i], err);
+    }
+    return st;
+}
+
+static enum status
+supervisor_open(struct supervisor *v, struct error *err)
+{
+    enum status st = config_take(v, err);
+    if (st == STATUS_OK) {
+        st = folders_make(v, err);
+    }
+    if (st == STATUS_OK) {
+        st = server_tls_prepare(
+            v->config, clock_wall_us(&clock_system) / 1000000, err);
+    }
+    if (st == STATUS_OK) {
+        st = loop_new(&v->loop, err);
+    }
+    if (st == STATUS_OK) {
+        st = signals_open(v, err);
+    }
+    if (st == STATUS_OK) {
+        st = slots_listen(v, err);
+    }
+    if (st == STATUS_OK) {
+        st = admin_open(v, err);
+    }
+    for (unsigned i = 0; i < v->slot_count && st == STATUS_OK; i++) {
+        st = slot_start(&v->slots[i], err);
+    }
+    return st;
+}
+
+static void
+supervisor_close(struct supervisor *v)
+{
+    http_service_close(&v->admin);
+    for (unsigned i = 0; i < v->slot_count; i++) {
+        struct slot *s = &v->slots[i];
+        if (s->pid != 0) {
+            kill(s->pid, SIGTERM);
+            (void)waitpid(s->pid, NULL, 0);
+        }
+        slot_close_ready(s);
+        loop_timer_close(&s->restart);
+        metrics_free(&s->metrics);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        loop_signal_close(&v->signals[i]);
+    }
+    loop_free(&v->loop);
+    config_free(&v->config);
+}
+
+enum status
+supervisor_run(const char *config_path, int ready_fd, struct error *err)
+{
+    struct supervisor *v = calloc(1, sizeof *v);
+    if (v == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory");
+    }
+    v->config_path = config_path;
+    v->config_fd = -1;
+    v->lock_fd = -1;
+    v->ready_fd = ready_fd;
+    v->log = (struct log){
+        .fd = STDERR_FILENO,
+        .level = LOG_INFO,
+        .clock = &clock_system,
+        .program = "kubetape-proxy",
+    };
+    enum status st = supervisor_open(v, err);
+    if (st == STATUS_OK) {
+        loop_run(v->loop);
+        st = v->outcome;
+        if (st != STATUS_OK) {
+            *err = v->why;
+        }
+    }
+    supervisor_close(v);
+    free(v); /* descriptors go with the process */
+    return st;
+}
+
+enum status
+supervisor_run_worker(const char *index, struct error *err)
+{
+    struct buf text;
+    struct config *c = NULL;
+    struct metrics *metrics = NULL;
+    uint64_t number = 0;
+    if (!span_to_u64(span_str(index), WORKERS_MAX, &number)) {
+        return error_set(
+            err, STATUS_INVALID, "--worker %s: not a number", index);
+    }
+    for (int fd = FD_CONFIG; fd < FD_COUNT; fd++) {
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* not for plugins */
+    }
+    buf_init(&text, CONFIG_FILE_MAX);
+    enum status st = file_read("/proc/self/fd/3", &text, err);
+    if (st == STATUS_OK) {
+        st = config_parse(buf_view(&text), "configuration", &c, err);
+    }
+    if (st == STATUS_OK) {
+        st = metrics_map(FD_METRICS, &metrics, err);
+    }
+    if (st == STATUS_OK) {
+        const struct log log = {
+            .fd = STDERR_FILENO,
+            .level = c->log.level,
+            .format = c->log.format,
+            .clock = &clock_system,
+            .program = "kubetape-proxy",
+        };
+        st = worker_run(
+            &(struct worker_options){
+                .config = c,
+                .clock = &clock_system,
+                .log = &log,
+                .metrics = metrics,
+                .index = (unsigned)number,
+                .listen_fd = FD_LISTEN,
+                .ready_fd = FD_READY,
+            },
+            err);
+    }
+    metrics_free(&metrics);
+    config_free(&c);
+    buf_fini(&text);
+    return st;
+}
