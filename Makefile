@@ -1,0 +1,34 @@
+# The front door. What is built and how is in CMakeLists.txt and
+# CMakePresets.json; what these targets need they install and build.
+.PHONY: all deps build demo check bench fuzz fmt clean
+
+PACKAGES = $(shell cat packages.txt tests/packages.txt tests/cluster/packages.txt | sort -u)
+
+all: build
+
+deps:
+	@tests/deps $(PACKAGES)
+
+build: deps
+	cmake --preset release
+	cmake --build --preset release
+
+demo: build
+	tests/demo
+
+check: deps
+	tests/check
+
+bench: build
+	tests/bench/run
+
+fuzz: deps
+	cmake --preset fuzz
+	cmake --build --preset fuzz
+	tests/fuzz/run
+
+fmt: deps
+	git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+clean:
+	rm -rf build
