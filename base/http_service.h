@@ -26,11 +26,13 @@ typedef void http_service_fn(void *ctx, struct span method, struct span path,
     struct http_answer *answer);
 
 /* `address` is "127.0.0.1:9443", "[::1]:0" …; port 0 takes a free one. Takes
- * no signals. */
+ * no signals. `log` is borrowed until close. */
 enum status http_service_open(struct loop *loop, const char *address,
     http_service_fn *fn, void *ctx, const struct log *log,
     struct http_service **out, struct error *err) MUST_CHECK;
 int http_service_port(const struct http_service *s);
+/* Not from inside `fn`. The last of it goes while the loop runs on, or in
+ * loop_free. */
 void http_service_close(struct http_service **s);
 
 #endif
