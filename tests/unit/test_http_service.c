@@ -327,16 +327,11 @@ sigterm_reaches_the_loop(void **state)
     const char *reply =
         ask(b, "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert_memory_equal(reply, "HTTP/1.1 200 ", 13);
-    static const int signals[] = {SIGINT, SIGHUP, SIGSEGV, SIGFPE};
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+    static const int signals[] = {SIGINT, SIGHUP};
+    for (size_t i = 0; i < 2; i++) {
         struct sigaction action;
         assert_int_equal(sigaction(signals[i], NULL, &action), 0);
-#if !defined(__SANITIZE_ADDRESS__)
         assert_true(action.sa_handler == SIG_DFL);
-#else
-        assert_true(signals[i] == SIGSEGV || signals[i] == SIGFPE ||
-                    action.sa_handler == SIG_DFL);
-#endif
     }
 }
 
