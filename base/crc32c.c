@@ -20,7 +20,6 @@ typedef uint32_t update_fn(uint32_t reg, struct span s);
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static update_fn *update;
 static uint32_t slice[8][256];
-static uint32_t lane_shift[4][256];
 
 static void
 fill_slice(void)
@@ -65,6 +64,8 @@ update_by_table(uint32_t reg, struct span s)
 }
 
 #ifdef __x86_64__
+static uint32_t lane_shift[4][256];
+
 /* What LANE zero bytes make of each single bit, then of each byte. */
 static void
 fill_lane_shift(void)
