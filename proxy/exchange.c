@@ -1,6 +1,7 @@
 #include "proxy/exchange.h"
 
 #include "proxy/api_status.h"
+#include "proxy/pod_lookup.h"
 #include "proxy/rewrite.h"
 #include "proxy/route.h"
 #include "proxy/session.h"
@@ -17,6 +18,7 @@
 enum exchange_state {
     EXCHANGE_IDENTIFYING, /* the caller is owed */
     EXCHANGE_CREDENTIAL,  /* the proxy's own token is owed */
+    EXCHANGE_LOOKING,     /* what the pod is, before a session is opened */
     EXCHANGE_CALLING,     /* the final response head is owed */
     EXCHANGE_ANSWERING,   /* the rest of the response is owed */
     EXCHANGE_OVER,
@@ -33,6 +35,7 @@ struct exchange {
     struct caller *caller;
     struct identity_wait identity_wait;
     struct credential_wait credential_wait;
+    struct pod_lookup *lookup;
     struct call *call;
     struct tap *tap;    /* of a session that has not begun */
     struct buf refusal; /* body of the answer that refused it */
@@ -48,6 +51,7 @@ exchange_retire(struct exchange *x)
     x->state = EXCHANGE_OVER;
     identity_cancel(&x->identity_wait);
     credential_cancel(&x->credential_wait);
+    pod_lookup_cancel(&x->lookup);
     call_cancel(&x->call);
     caller_release(&x->caller);
     list_append(&x->g->buried, &x->hook);
@@ -429,44 +433,11 @@ exchange_call(struct exchange *x)
     x->ops->want_body(x->front, true);
 }
 
-static void
-exchange_on_credential(void *ctx, const char *why)
-{
-    struct exchange *x = ctx;
-    if (why != NULL) {
-        exchange_fail(x, why);
-        return;
-    }
-    exchange_call(x);
-}
-
-static void
-exchange_get_credential(struct exchange *x)
-{
-    if (x->caller->power == CALLER_AS_SELF) {
-        exchange_call(x);
-        return;
-    }
-    const char *why = NULL;
-    x->state = EXCHANGE_CREDENTIAL;
-    x->credential_wait.fn = exchange_on_credential;
-    x->credential_wait.ctx = x;
-    switch (credential_get(x->g->credential, &x->credential_wait, &why)) {
-    case CREDENTIAL_READY:
-        exchange_call(x);
-        return;
-    case CREDENTIAL_WAIT:
-        return;
-    case CREDENTIAL_FAILED:
-        exchange_fail(x, why);
-        return;
-    }
-}
-
 /* ---- decisions ---- */
 
 static enum status
-exchange_open_tap(struct exchange *x, struct error *err)
+exchange_open_tap(
+    struct exchange *x, const struct pod_facts *pod, struct error *err)
 {
     struct meta m;
     meta_init(&m);
@@ -480,6 +451,7 @@ exchange_open_tap(struct exchange *x, struct error *err)
                            ? x->g->config->cluster
                            : upstream_cluster(x->g->upstream),
             .config = x->g->config,
+            .pod = pod,
         },
         &m);
     if (st != STATUS_OK) {
@@ -503,36 +475,125 @@ exchange_log_session(const struct exchange *x)
         LOG_S("protocol", meta_protocol_name(m->protocol)));
 }
 
-/* Recorded from here on, or refused. */
-static void
-exchange_open_session(struct exchange *x)
+/* Whether there is a tap now; if not, the request was denied. */
+static bool
+exchange_is_recorded(struct exchange *x, const struct pod_facts *pod)
 {
     const char *why = NULL;
     struct error err;
     if (!journal_writer_is_ready(x->g->journal, &why)) {
-        char text[256];
-        snprintf(text, sizeof text,
+        error_set(&err, STATUS_LIMIT,
             "sessions must be recorded, and cannot be now: %s", why);
-        exchange_deny(x, 503, text);
+    } else if (exchange_open_tap(x, pod, &err) == STATUS_OK) {
+        exchange_log_session(x);
+        return true;
+    }
+    exchange_deny(x, 503, err.text);
+    return false;
+}
+
+static void
+exchange_on_pod(void *ctx, const struct pod_facts *facts)
+{
+    struct exchange *x = ctx;
+    x->lookup = NULL;
+    if (exchange_is_recorded(x, facts)) {
+        exchange_call(x);
+    }
+}
+
+/* An exec that names its container needs no look at the pod; an attach may be
+ * the second half of `kubectl debug`. */
+static void
+exchange_look_at_pod(struct exchange *x)
+{
+    static const struct pod_facts unknown = {"", false};
+    struct buf authorization;
+    const struct route *r = &x->route;
+    if (r->kind == ROUTE_PORT_FORWARD ||
+        (r->type == META_EXEC && r->container[0] != '\0')) {
+        exchange_on_pod(x, &unknown);
         return;
     }
-    if (exchange_open_tap(x, &err) != STATUS_OK) {
-        exchange_deny(x, 503, err.text);
-        return;
+    x->state = EXCHANGE_LOOKING;
+    buf_init(&authorization, LIMIT_HEAD_BYTES);
+    enum status st = authorization_of(x, &authorization);
+    if (st == STATUS_OK) {
+        st = pod_lookup_start(x->g,
+            &(struct pod_lookup_options){
+                .namespace = r->namespace,
+                .pod = r->pod,
+                .container = r->container,
+                .authorization = buf_view(&authorization),
+                .with_certificate = x->caller->power == CALLER_AS_PROXY,
+            },
+            exchange_on_pod, x, &x->lookup, NULL);
     }
-    exchange_log_session(x);
-    if (x->request->framing != HTTP_BODY_NONE &&
-        !(x->request->framing == HTTP_BODY_LENGTH && x->request->length == 0)) {
-        exchange_deny(x, 400, "a request that upgrades may not have a body");
-    } else if (x->route.kind == ROUTE_NODE_SESSION) {
-        exchange_deny(x, 403,
-            "sessions through nodes/proxy cannot be recorded; "
-            "use kubectl exec or attach");
-    } else if (x->route.upgrade == ROUTE_UPGRADE_UNKNOWN) {
-        exchange_deny(
-            x, 400, "the upgrade asked for is neither SPDY/3.1 nor websocket");
+    buf_wipe(&authorization);
+    if (st != STATUS_OK) {
+        exchange_on_pod(x, &unknown);
+    }
+}
+
+/* A session that is refused here still shows in the index. */
+static void
+exchange_deny_session(struct exchange *x, unsigned code, const char *why)
+{
+    static const struct pod_facts unknown = {"", false};
+    if (exchange_is_recorded(x, &unknown)) {
+        exchange_deny(x, code, why);
+    }
+}
+
+static bool
+asks_for_session(const struct exchange *x)
+{
+    return (x->route.kind == ROUTE_SESSION ||
+               x->route.kind == ROUTE_PORT_FORWARD) &&
+           x->route.upgrade != ROUTE_UPGRADE_NONE;
+}
+
+static void
+exchange_with_credential(struct exchange *x)
+{
+    if (asks_for_session(x)) {
+        exchange_look_at_pod(x);
     } else {
-        exchange_get_credential(x);
+        exchange_call(x);
+    }
+}
+
+static void
+exchange_on_credential(void *ctx, const char *why)
+{
+    struct exchange *x = ctx;
+    if (why != NULL) {
+        exchange_fail(x, why);
+        return;
+    }
+    exchange_with_credential(x);
+}
+
+static void
+exchange_get_credential(struct exchange *x)
+{
+    const char *why = NULL;
+    if (x->caller->power == CALLER_AS_SELF) {
+        exchange_with_credential(x);
+        return;
+    }
+    x->state = EXCHANGE_CREDENTIAL;
+    x->credential_wait.fn = exchange_on_credential;
+    x->credential_wait.ctx = x;
+    switch (credential_get(x->g->credential, &x->credential_wait, &why)) {
+    case CREDENTIAL_READY:
+        exchange_with_credential(x);
+        return;
+    case CREDENTIAL_WAIT:
+        return;
+    case CREDENTIAL_FAILED:
+        exchange_fail(x, why);
+        return;
     }
 }
 
@@ -547,14 +608,17 @@ exchange_decide(struct exchange *x)
     case ROUTE_PORT_FORWARD:
         /* Without the wish to upgrade no session can start: hop-by-hop
          * fields do not pass, and the API server answers 400. */
-        if (x->route.upgrade == ROUTE_UPGRADE_NONE) {
+        if (x->route.upgrade == ROUTE_UPGRADE_UNKNOWN) {
+            exchange_deny_session(x, 400,
+                "the upgrade asked for is neither SPDY/3.1 nor websocket");
+        } else {
             exchange_get_credential(x);
-            return;
         }
-        exchange_open_session(x);
         return;
     case ROUTE_NODE_SESSION:
-        exchange_open_session(x);
+        exchange_deny_session(x, 403,
+            "sessions through nodes/proxy cannot be recorded: "
+            "use kubectl exec or attach");
         return;
     case ROUTE_OTHER_UPGRADE:
         exchange_deny(x, 403,

@@ -1,5 +1,7 @@
 #include "proxy/session_facts.h"
 
+#include <string.h>
+
 static enum status
 meta_add_all(char ***list, size_t *count, char **from, size_t n)
 {
@@ -45,11 +47,34 @@ meta_fill_caller(const struct session_facts *f, struct meta *m)
     return st;
 }
 
+/* Attaching to an ephemeral container is debugging, whatever the client says
+ * of itself; and what it says can only add a name to what is seen. */
+static enum meta_type
+type_of(const struct session_facts *f)
+{
+    const struct route *r = f->route;
+    const struct http_field *claim = http_find(f->request, "Kubectl-Command");
+    const struct span says = claim != NULL ? claim->value : SPAN_EMPTY;
+    if (r->type == META_ATTACH && f->pod->is_ephemeral) {
+        return META_DEBUG;
+    }
+    if (r->type == META_ATTACH && span_eq_str(says, "kubectl run")) {
+        return META_RUN;
+    }
+    if (r->type == META_EXEC && span_eq_str(says, "kubectl cp") &&
+        r->command_count > 0 && strcmp(r->command[0], "tar") == 0) {
+        return META_CP;
+    }
+    return r->type;
+}
+
 static enum status
 meta_fill_target(const struct session_facts *f, struct meta *m)
 {
     const struct route *r = f->route;
-    m->type = r->type;
+    const char *container =
+        r->container[0] != '\0' ? r->container : f->pod->container;
+    m->type = type_of(f);
     m->tty = r->tty;
     m->stdin_recorded =
         r->tty ? f->config->record.stdin_tty : f->config->record.stdin_non_tty;
@@ -62,7 +87,7 @@ meta_fill_target(const struct session_facts *f, struct meta *m)
         st = meta_set(&m->pod, span_str(r->pod));
     }
     if (st == STATUS_OK) {
-        st = meta_set(&m->container, span_str(r->container));
+        st = meta_set(&m->container, span_str(container));
     }
     if (st == STATUS_OK) {
         st = meta_add_all(

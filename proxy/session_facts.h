@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "base/config.h"
 #include "proxy/identity.h"
+#include "proxy/pod_lookup.h"
 #include "proxy/route.h"
 
 struct session_facts {
@@ -14,6 +15,7 @@ struct session_facts {
     const struct route *route;
     const struct caller *caller;
     const struct address *peer;
+    const struct pod_facts *pod; /* what the API server knows of it */
     const char *cluster;
     const struct config *config; /* whether input is recorded */
 };
