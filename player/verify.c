@@ -584,6 +584,85 @@ check_table(struct verifier *v, const struct frame *f, struct error *err)
     return st;
 }
 
+/* ---- The end of a file that ends within a frame ---- */
+
+/* A seal's first bytes: magic and content length, little-endian. */
+static const uint8_t seal_head[] = {
+    SEAL_FRAME_MAGIC & 0xFF,
+    SEAL_FRAME_MAGIC >> 8 & 0xFF,
+    SEAL_FRAME_MAGIC >> 16 & 0xFF,
+    SEAL_FRAME_MAGIC >> 24,
+    (SEAL_FRAME_LEN - 8) & 0xFF,
+    (SEAL_FRAME_LEN - 8) >> 8,
+    0,
+    0,
+};
+
+/* Whether a seal stands anywhere behind the first byte of [offset, end). */
+static enum status
+find_seal(const struct verifier *v, uint64_t offset, uint64_t end,
+    bool *found_out, struct error *err)
+{
+    uint8_t bytes[4096];
+    *found_out = false;
+    for (uint64_t at = offset + 1; at + sizeof seal_head <= end;
+         at += sizeof bytes - sizeof seal_head + 1) {
+        size_t got = 0;
+        const enum status st =
+            file_pread(v->fd, bytes, sizeof bytes, (off_t)at, &got, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        if (memmem(bytes, got, seal_head, sizeof seal_head) != NULL) {
+            *found_out = true;
+            return STATUS_OK;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* Whether the file ends as a finished one does. */
+static enum status
+ends_with_footer(const struct verifier *v, bool *ends_out, struct error *err)
+{
+    uint8_t footer[SEEK_FOOTER_LEN];
+    size_t table_len = 0;
+    size_t count = 0;
+    size_t got = 0;
+    *ends_out = false;
+    if (v->report->file_len < sizeof footer) {
+        return STATUS_OK;
+    }
+    const enum status st = file_pread(v->fd, footer, sizeof footer,
+        (off_t)(v->report->file_len - sizeof footer), &got, err);
+    *ends_out = st == STATUS_OK && got == sizeof footer &&
+                seek_footer_decode(span_of(footer, got), &table_len, &count) ==
+                    STATUS_OK;
+    return st;
+}
+
+/* A crash leaves nothing behind the frame that it cut. A frame that seems to
+ * be cut because its length was altered has seals or the table behind it. */
+static enum status
+check_cut(struct verifier *v, const struct frame *f, struct error *err)
+{
+    bool has_seal = false;
+    bool has_footer = false;
+    enum status st =
+        find_seal(v, f->offset, f->offset + f->len, &has_seal, err);
+    if (st == STATUS_OK) {
+        st = ends_with_footer(v, &has_footer, err);
+    }
+    if (has_seal || has_footer) {
+        verify_report_add(v->report,
+            "the frame at byte %" PRIu64 " is damaged: %s follows within what "
+            "it says is its length",
+            f->offset, has_seal ? "a seal" : "the seek table");
+        v->is_text_known = false;
+    }
+    return st;
+}
+
 /* ---- All of it ---- */
 
 static enum status
@@ -614,7 +693,7 @@ check_one(struct verifier *v, size_t i, struct buf *scratch, struct error *err)
         return STATUS_OK;
     case FRAME_CUT:
         v->report->is_cut = true;
-        return STATUS_OK;
+        return check_cut(v, &w->frame, err);
     }
     return STATUS_OK;
 }

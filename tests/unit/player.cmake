@@ -1,1 +1,14 @@
 # kubetape_unit_test(module libraries…), one line each.
+add_library(recording_maker STATIC support/recording_maker.c)
+target_link_libraries(recording_maker
+  PUBLIC base schema
+  PRIVATE project_flags PkgConfig::ZSTD)
+
+kubetape_unit_test(display player_core)
+kubetape_unit_test(table player_core)
+kubetape_unit_test(moment player_core)
+kubetape_unit_test(pace player_core)
+kubetape_unit_test(exact_stream player_core)
+kubetape_unit_test(cast3 player_core)
+kubetape_unit_test(cast_reader player_core recording_maker)
+kubetape_unit_test(verify player_core recording_maker)
