@@ -132,7 +132,7 @@ execute(struct index_db *db, const char *sql, struct error *err)
 {
     return sqlite3_exec(db->db, sql, NULL, NULL, NULL) == SQLITE_OK
                ? STATUS_OK
-               : failed(db, sql, err);
+               : failed(db, "execute", err);
 }
 
 static enum status
@@ -211,7 +211,7 @@ set_up(
     (void)sqlite3_busy_timeout(db->db, BUSY_MS);
     enum status st = execute(db,
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-        " PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON",
+        " PRAGMA cell_size_check = ON",
         err);
     int version = 0;
     if (st == STATUS_OK) {

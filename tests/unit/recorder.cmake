@@ -1,1 +1,15 @@
 # kubetape_unit_test(module libraries…), one line each.
+
+# Journals written by the schema, recordings read by zstd and the seals.
+add_library(recorder_support STATIC
+  support/journal_maker.c support/recording.c)
+target_link_libraries(recorder_support
+  PUBLIC schema PRIVATE project_flags PkgConfig::ZSTD)
+
+add_executable(test_scenario_recorder scenario/test_recorder.c)
+target_link_libraries(test_scenario_recorder
+  PRIVATE recorder_core recorder_support project_flags PkgConfig::CMOCKA
+  PkgConfig::SQLITE)
+add_test(NAME scenario.recorder COMMAND test_scenario_recorder)
+set_tests_properties(scenario.recorder
+  PROPERTIES LABELS scenario TIMEOUT 300)
