@@ -115,6 +115,15 @@ loop_new(struct loop **out, struct error *err)
     return STATUS_OK;
 }
 
+/* Of a handle that this file gave out: its memory begins with it. Left open it
+ * would keep loop_free waiting for ever. */
+static void
+assert_closed(uv_handle_t *handle, void *ctx)
+{
+    (void)ctx;
+    assert(handle->data != handle || uv_is_closing(handle));
+}
+
 void
 loop_free(struct loop **loop)
 {
@@ -125,6 +134,7 @@ loop_free(struct loop **loop)
     uv_close((uv_handle_t *)&l->prepare, NULL);
     uv_close((uv_handle_t *)&l->check, NULL);
     uv_close((uv_handle_t *)&l->idle, NULL);
+    uv_walk(&l->uv, assert_closed, NULL);
     (void)uv_run(&l->uv, UV_RUN_DEFAULT); /* until the last handle is closed */
     const int rc = uv_loop_close(&l->uv);
     assert(rc == 0);
