@@ -17,7 +17,7 @@ enum status pki_issue_server(struct span ca_cert_pem, struct span ca_key_pem,
     struct buf *cert_pem, struct buf *key_pem, struct error *err) MUST_CHECK;
 
 /* When the first certificate of `pem` ends, Unix seconds. */
-enum status pki_not_after(struct span pem, int64_t *out,
-    struct error *err) MUST_CHECK;
+enum status pki_not_after(
+    struct span pem, int64_t *out, struct error *err) MUST_CHECK;
 
 #endif
