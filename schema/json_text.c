@@ -1,5 +1,5 @@
-/* JSON strings: runs of plain bytes are found eight bytes a step and copied
- * whole; single bytes are looked at only around what must be escaped.
+/* JSON strings: eight bytes a step as long as all of them mean themselves;
+ * single bytes are looked at only around what must be escaped.
  */
 #include "schema/json_text.h"
 
@@ -9,6 +9,9 @@
 
 #define EVERY_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
 #define DEL           0x7F
+#define STEP          8u
+#define ESCAPED_MAX   6u /* \\u00XX */
+#define BLOCK         4096u
 
 static bool
 is_plain(uint8_t c)
@@ -34,17 +37,20 @@ special_bytes(uint64_t v)
            zero_bytes(v ^ EVERY_BYTE('\\')) | zero_bytes(v ^ EVERY_BYTE(DEL));
 }
 
+static uint64_t
+load8(const uint8_t *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
 static size_t
 plain_prefix(struct span s)
 {
     size_t at = 0;
-    while (s.len - at >= 8) {
-        uint64_t v;
-        memcpy(&v, s.ptr + at, sizeof v);
-        if (special_bytes(v) != 0) {
-            break;
-        }
-        at += 8;
+    while (s.len - at >= STEP && special_bytes(load8(s.ptr + at)) == 0) {
+        at += STEP;
     }
     while (at < s.len && is_plain(s.ptr[at])) {
         at++;
@@ -75,34 +81,96 @@ short_escape(uint8_t c)
     }
 }
 
-static enum status
-append_escape(uint8_t c, struct buf *out)
+/* How many bytes stand for `c`. */
+static size_t
+escaped_len(uint8_t c)
+{
+    if (is_plain(c)) {
+        return 1;
+    }
+    return short_escape(c) != 0 ? 2 : 6;
+}
+
+static uint8_t *
+put_escaped(uint8_t c, uint8_t *to)
 {
     static const char hex[] = "0123456789abcdef";
-    const uint8_t letter = short_escape(c);
-    if (letter != 0) {
-        const uint8_t pair[2] = {'\\', letter};
-        return buf_append(out, span_of(pair, sizeof pair));
+    if (is_plain(c)) {
+        *to++ = c;
+        return to;
     }
-    const uint8_t six[6] = {
-        '\\', 'u', '0', '0', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 0xF]};
-    return buf_append(out, span_of(six, sizeof six));
+    const uint8_t letter = short_escape(c);
+    *to++ = '\\';
+    if (letter != 0) {
+        *to++ = letter;
+        return to;
+    }
+    memcpy(to, "u00", 3);
+    to[3] = (uint8_t)hex[c >> 4];
+    to[4] = (uint8_t)hex[c & 0xF];
+    return to + 5;
+}
+
+static uint8_t *
+put_text(struct span text, uint8_t *to)
+{
+    const uint8_t *at = text.ptr;
+    size_t left = text.len;
+    while (left > 0) {
+        size_t n = left < STEP ? left : STEP;
+        if (n == STEP && special_bytes(load8(at)) == 0) {
+            memcpy(to, at, STEP);
+            to += STEP;
+        } else {
+            for (size_t i = 0; i < n; i++) {
+                to = put_escaped(at[i], to);
+            }
+        }
+        at += n;
+        left -= n;
+    }
+    return to;
+}
+
+/* Room is made for the worst case, a block at a time; close to the cap of
+ * `out`, where the worst case has no room but the text may, byte by byte. */
+static enum status
+append_escaped(struct span text, struct buf *out)
+{
+    while (text.len > 0) {
+        const size_t sure = buf_room(out) / ESCAPED_MAX;
+        size_t n = text.len < BLOCK ? text.len : BLOCK;
+        if (n > sure) {
+            n = sure > 0 ? sure : 1;
+        }
+        const size_t most = sure > 0 ? n * ESCAPED_MAX : escaped_len(*text.ptr);
+        struct span block = SPAN_EMPTY;
+        uint8_t *tail = NULL;
+        const enum status st = buf_reserve(out, most, &tail);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        (void)span_take(&text, n, &block);
+        buf_commit(out, (size_t)(put_text(block, tail) - tail));
+    }
+    return STATUS_OK;
 }
 
 enum status
 json_text_encode(struct span text, struct buf *out)
 {
+    const size_t before = out->len;
     enum status st = buf_append_u8(out, '"');
-    while (st == STATUS_OK && text.len > 0) {
-        struct span run = SPAN_EMPTY;
-        uint8_t special = 0;
-        (void)span_take(&text, plain_prefix(text), &run);
-        st = buf_append(out, run);
-        if (st == STATUS_OK && span_take_u8(&text, &special)) {
-            st = append_escape(special, out);
-        }
+    if (st == STATUS_OK) {
+        st = append_escaped(text, out);
     }
-    return st == STATUS_OK ? buf_append_u8(out, '"') : st;
+    if (st == STATUS_OK) {
+        st = buf_append_u8(out, '"');
+    }
+    if (st != STATUS_OK) {
+        out->len = before; /* half a string is worse than none */
+    }
+    return st;
 }
 
 static bool
@@ -213,27 +281,14 @@ take_escape(struct span *in, struct buf *out)
     return c != 0 ? buf_append_u8(out, c) : STATUS_INVALID;
 }
 
-/* A run of bytes that mean themselves: to be JSON it must be UTF-8. */
 static enum status
-take_run(struct span *in, struct buf *out)
+take_text(struct span *in, struct buf *out)
 {
-    struct span run = SPAN_EMPTY;
-    (void)span_take(in, plain_prefix(*in), &run);
-    if (utf8_valid_prefix(run) != run.len) {
-        return STATUS_INVALID;
-    }
-    return buf_append(out, run);
-}
-
-enum status
-json_text_decode(struct span *in, struct buf *out)
-{
-    uint8_t c = 0;
-    if (!span_take_u8(in, &c) || c != '"') {
-        return STATUS_INVALID;
-    }
     for (;;) {
-        enum status st = take_run(in, out);
+        struct span run = SPAN_EMPTY;
+        uint8_t c = 0;
+        (void)span_take(in, plain_prefix(*in), &run);
+        enum status st = buf_append(out, run);
         if (st != STATUS_OK) {
             return st;
         }
@@ -252,4 +307,23 @@ json_text_decode(struct span *in, struct buf *out)
             return st;
         }
     }
+}
+
+enum status
+json_text_decode(struct span *in, struct buf *out)
+{
+    const size_t before = out->len;
+    uint8_t c = 0;
+    if (!span_take_u8(in, &c) || c != '"') {
+        return STATUS_INVALID;
+    }
+    const enum status st = take_text(in, out);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    /* Escapes stand for whole characters, so bytes on both sides of one cannot
+     * join to something valid: looking at the value alone is enough. */
+    struct span value = buf_view(out);
+    (void)span_skip(&value, before);
+    return utf8_valid_prefix(value) == value.len ? STATUS_OK : STATUS_INVALID;
 }

@@ -8,8 +8,9 @@
 
 #include "base/buf.h"
 
-/* Appends `text`, which is valid UTF-8, in quotes. Quote, backslash, controls
- * below U+0020 and DEL are escaped; everything else is written as it is. */
+/* Appends `text`, which is valid UTF-8, in quotes, or nothing when it fails.
+ * Quote, backslash, controls below U+0020 and DEL are escaped; everything else
+ * is written as it is. */
 enum status json_text_encode(struct span text, struct buf *out) MUST_CHECK;
 
 /* Takes one string, opening to closing quote, from the front of *in and
