@@ -67,6 +67,14 @@ is_nothing(const struct yaml_node *n)
     return n->kind == YAML_SCALAR ? yaml_text(n) == NULL : n->count == 0;
 }
 
+/* An absent value that stands right behind its key's colon. */
+static bool
+is_tight(const struct merge *m, const struct yaml_node *n)
+{
+    return n->start == n->end && n->start > 0 &&
+           m->text.ptr[n->start - 1] == ':';
+}
+
 /* ---- Edits ---- */
 
 /* Replaces [start, end) by what was appended to m->texts since with_start.
@@ -197,7 +205,7 @@ fill_list(struct merge *m, const struct kubeconfig_entry *e,
     if (!m->root->is_flow) {
         return fill_block_list(m, e, list);
     }
-    const char *before = list->start == list->end ? " [" : "[";
+    const char *before = is_tight(m, list) ? " [" : "[";
     return splice_flow(m, e, list->start, list->end, before, "]");
 }
 
@@ -369,7 +377,7 @@ merge_current(struct merge *m)
     }
     const size_t with = m->texts.len;
     enum status st = STATUS_OK;
-    if (current->start == current->end) {
+    if (is_tight(m, current)) {
         st = buf_append_u8(&m->texts, ' ');
     }
     if (st == STATUS_OK) {

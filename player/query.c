@@ -114,6 +114,14 @@ has_wal(const char *path)
     return access(wal, F_OK) == 0;
 }
 
+/* What SQLite says when it cannot make the files that WAL needs. */
+static bool
+is_unwritable(const struct query *q)
+{
+    const int code = sqlite3_errcode(q->db);
+    return code == SQLITE_CANTOPEN || code == SQLITE_READONLY;
+}
+
 static enum status
 read_version(struct query *q, int *out, struct error *err)
 {
@@ -137,8 +145,7 @@ connect_checked(struct query *q, const char *path, struct error *err)
     if (st == STATUS_OK) {
         st = read_version(q, &version, err);
     }
-    if (st != STATUS_OK && sqlite3_errcode(q->db) == SQLITE_CANTOPEN &&
-        !has_wal(path)) {
+    if (st != STATUS_OK && is_unwritable(q) && !has_wal(path)) {
         st = connect_immutable(q, path, err);
         if (st == STATUS_OK) {
             st = read_version(q, &version, err);

@@ -12,3 +12,12 @@ kubetape_unit_test(exact_stream player_core)
 kubetape_unit_test(cast3 player_core)
 kubetape_unit_test(cast_reader player_core recording_maker)
 kubetape_unit_test(verify player_core recording_maker)
+kubetape_unit_test(kubeconfig_merge player_core)
+kubetape_unit_test(user_kubeconfig player_core recording_maker)
+
+add_library(index_maker STATIC support/index_maker.c)
+target_link_libraries(index_maker
+  PUBLIC schema
+  PRIVATE project_flags PkgConfig::SQLITE)
+kubetape_unit_test(query player_core recording_maker index_maker
+  PkgConfig::SQLITE)
