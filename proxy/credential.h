@@ -23,12 +23,15 @@ void credential_close(struct credential **c); /* no waiter is called */
 /* The client context: verifies the server by the kubeconfig's CA; presents
  * the client certificate only when `with_certificate`. Until the plugin's
  * certificate changes; borrowed. */
-struct tls_context *credential_tls(struct credential *c,
-    bool with_certificate);
+struct tls_context *credential_tls(struct credential *c, bool with_certificate);
+
+/* Grows when the plugin's certificate changes: kept connections that were made
+ * before speak as whom the proxy was then. */
+uint64_t credential_generation(const struct credential *c);
 
 /* A waiter lives in the caller's storage. */
 struct credential_wait {
-    struct list hook; /* list_init before first use */
+    struct list hook;                       /* list_init before first use */
     void (*fn)(void *ctx, const char *why); /* why NULL: it is there */
     void *ctx;
 };
@@ -42,8 +45,8 @@ enum credential_answer {
 /* Token files are read again when a minute old (client-go's period), a
  * plugin's token when it has expired (30 s before) or after
  * credential_reject. While a plugin runs, callers wait together. */
-enum credential_answer credential_get(struct credential *c,
-    struct credential_wait *wait, const char **why_out);
+enum credential_answer credential_get(
+    struct credential *c, struct credential_wait *wait, const char **why_out);
 void credential_cancel(struct credential_wait *wait);
 
 /* The bearer token, or NULL when there is none. Until the next turn. */

@@ -28,8 +28,8 @@ struct kubeconfig {
     struct buf ca_pem;     /* empty: the system's trust store */
     struct buf cert_pem;   /* empty: no client certificate */
     struct buf key_pem;
-    char *token;           /* or NULL; secrets are wiped when freed */
-    char *token_file;      /* absolute, or NULL; wins over token */
+    char *token;                  /* or NULL; secrets are wiped when freed */
+    char *token_file;             /* absolute, or NULL; wins over token */
     struct kubeconfig_exec *exec; /* or NULL */
 };
 
@@ -43,8 +43,11 @@ enum status kubeconfig_load(const char *path, const char *context,
 
 /* KUBERNETES_SERVICE_HOST and _PORT, and the mounted service account under
  * /var/run/secrets/kubernetes.io/serviceaccount. */
-enum status kubeconfig_in_cluster(struct kubeconfig **out,
-    struct error *err) MUST_CHECK;
+enum status kubeconfig_in_cluster(
+    struct kubeconfig **out, struct error *err) MUST_CHECK;
+/* The same with the variables' values and the folder given. */
+enum status kubeconfig_for_pod(const char *host, const char *port,
+    const char *folder, struct kubeconfig **out, struct error *err) MUST_CHECK;
 
 void kubeconfig_free(struct kubeconfig **k);
 
