@@ -81,6 +81,7 @@ conn_env_init(struct conn_env *env, struct loop *loop,
     env->clock = clock;
     env->log = log;
     env->count = 0;
+    env->released_lsn = 0;
     list_init(&env->all);
     list_init(&env->waiting);
     list_init(&env->ready);
@@ -334,6 +335,21 @@ conn_send_end(struct conn *c)
     }
 }
 
+/* The peer takes no more, but what it said before may still be here: the
+ * answer to a request whose body it did not want, for instance. */
+static void
+conn_stop_sending(struct conn *c)
+{
+    c->sending = SENDING_ENDED;
+    buf_clear(&c->out);
+    c->gate[0] = (struct gate_slot){0, 0};
+    c->gate[1] = (struct gate_slot){0, 0};
+    list_drop(&c->waiting);
+    if (c->is_finishing) {
+        conn_shut(c);
+    }
+}
+
 /* Sends what may be sent; false when the connection has failed or gone. */
 static bool
 conn_flush(struct conn *c)
@@ -347,6 +363,9 @@ conn_flush(struct conn *c)
             buf_consume(&c->out, n);
         } else if (r == TLS_WANT_WRITE || r == TLS_WANT_READ) {
             c->wants_write = r == TLS_WANT_WRITE;
+            break;
+        } else if (r == TLS_CUT && !c->is_reading_over) {
+            conn_stop_sending(c);
             break;
         } else {
             conn_fail(c, tls_why(c->tls));
@@ -418,6 +437,9 @@ conn_send(struct conn *c, struct span bytes, uint64_t lsn)
     if (c->state > CONN_OPEN || c->sending != SENDING_OPEN) {
         return STATUS_CLOSED;
     }
+    if (lsn <= c->env->released_lsn) {
+        lsn = 0; /* the gate is open for these */
+    }
     if (lsn == 0 && c->out.len == 0 && c->state == CONN_OPEN) {
         size_t n = 0;
         /* A failure shows again in the flush, where it is dealt with. */
@@ -449,8 +471,17 @@ gate_release(struct conn *c, uint64_t lsn)
 }
 
 void
+conn_env_note_released(struct conn_env *env, uint64_t lsn)
+{
+    if (lsn > env->released_lsn) {
+        env->released_lsn = lsn;
+    }
+}
+
+void
 conn_env_release(struct conn_env *env, uint64_t lsn)
 {
+    conn_env_note_released(env, lsn);
     struct list batch;
     list_move_all(&env->waiting, &batch);
     for (struct list *hook = list_take(&batch); hook != NULL;

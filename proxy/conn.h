@@ -39,11 +39,12 @@ struct conn_env {
     struct loop *loop;
     const struct clock *clock;
     const struct log *log;
-    struct list all;     /* every connection, for deadlines */
-    struct list waiting; /* those with bytes behind the gate */
-    struct list ready;   /* those with bytes that no descriptor signals */
-    struct list dead;    /* closed this turn */
-    size_t count;        /* of `all` */
+    uint64_t released_lsn; /* the gate is open up to here */
+    struct list all;       /* every connection, for deadlines */
+    struct list waiting;   /* those with bytes behind the gate */
+    struct list ready;     /* those with bytes that no descriptor signals */
+    struct list dead;      /* closed this turn */
+    size_t count;          /* of `all` */
     uint8_t read_bytes[LIMIT_READ_BYTES];
 };
 
@@ -53,6 +54,8 @@ void conn_env_init(struct conn_env *env, struct loop *loop,
  * of the journal flushes;) let go what lies below `lsn`; free the dead. */
 void conn_env_run_ready(struct conn_env *env);
 void conn_env_release(struct conn_env *env, uint64_t lsn);
+/* The journal has more now; what is sent from here on may use that. */
+void conn_env_note_released(struct conn_env *env, uint64_t lsn);
 void conn_env_bury(struct conn_env *env);
 /* Closes every connection; no owner is called. */
 void conn_env_close_all(struct conn_env *env);

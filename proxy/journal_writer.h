@@ -36,7 +36,7 @@ enum status journal_writer_open(struct loop *loop, const struct clock *clock,
 /* Flushes, syncs, and lets go of the lock. */
 void journal_writer_close(struct journal_writer **w);
 
-/* Takes a copy of the payload (<= JOURNAL_PAYLOAD_MAX). For JOURNAL_OPEN
+/* Takes a copy of the payload, or, when it is large, writes it at once (<= JOURNAL_PAYLOAD_MAX). For JOURNAL_OPEN
  * `session` is ignored, and *lsn_out, which may be NULL, is the session's
  * key. STATUS_LIMIT when too much waits to be written; never so when
  * journal_writer_has_room said yes for as many bytes. */

@@ -184,8 +184,9 @@ side_forward(struct side *side, struct span bytes, bool recorded)
     if (bytes.len == 0) {
         return true;
     }
-    const uint64_t lsn =
-        recorded ? journal_writer_end(side->session->g->journal) : 0;
+    const struct gateway *g = side->session->g;
+    conn_env_note_released(g->env, journal_writer_deliverable(g->journal));
+    const uint64_t lsn = recorded ? journal_writer_end(g->journal) : 0;
     if (conn_send(to, bytes, lsn) != STATUS_OK) {
         return false;
     }
