@@ -694,7 +694,13 @@ exchange_on_body(struct exchange *x, struct span bytes)
     if (x->call == NULL) {
         return; /* answered already; the rest is let pass by */
     }
-    if (call_send_body(x->call, bytes) != STATUS_OK) {
+    const enum status st = call_send_body(x->call, bytes);
+    if (st == STATUS_CLOSED) {
+        /* The server takes no more; its answer, or its end, is to come. */
+        x->ops->want_body(x->front, false);
+        return;
+    }
+    if (st != STATUS_OK) {
         exchange_fail(x, "the request body could not be sent");
         return;
     }

@@ -187,7 +187,11 @@ side_forward(struct side *side, struct span bytes, bool recorded)
     const struct gateway *g = side->session->g;
     conn_env_note_released(g->env, journal_writer_deliverable(g->journal));
     const uint64_t lsn = recorded ? journal_writer_end(g->journal) : 0;
-    if (conn_send(to, bytes, lsn) != STATUS_OK) {
+    const enum status st = conn_send(to, bytes, lsn);
+    if (st == STATUS_CLOSED && side->from == FROM_CLIENT) {
+        return true; /* a server that takes no more may still have to say why */
+    }
+    if (st != STATUS_OK) {
         return false;
     }
     if (conn_is_full(to)) {
