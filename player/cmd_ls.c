@@ -115,7 +115,7 @@ status_tone(enum meta_status s)
     return TABLE_PLAIN;
 }
 
-/* To the second: "2026-11-24 22:43:56Z". */
+/* To the second, as --since takes it: "2026-11-24T22:43:56Z". */
 static enum status
 add_start(struct table *t, const struct meta *m)
 {

@@ -21,3 +21,10 @@ target_link_libraries(index_maker
   PRIVATE project_flags PkgConfig::SQLITE)
 kubetape_unit_test(query player_core recording_maker index_maker
   PkgConfig::SQLITE)
+kubetape_unit_test(supervise player_core recording_maker)
+
+# The program whole; it is no module, so it is built first and named.
+kubetape_unit_test(kubetape recording_maker index_maker util)
+add_dependencies(test_kubetape kubetape)
+target_compile_definitions(test_kubetape PRIVATE
+  KUBETAPE_PROGRAM="$<TARGET_FILE:kubetape>")
