@@ -7,3 +7,6 @@ kubetape_unit_test(cast schema)
 kubetape_unit_test(seal schema)
 kubetape_unit_test(seek schema)
 kubetape_unit_test(index schema PkgConfig::SQLITE)
+kubetape_unit_test(example schema PkgConfig::ZSTD)
+target_compile_definitions(test_example
+  PRIVATE GOLDEN_DIR="${CMAKE_CURRENT_SOURCE_DIR}/golden")
