@@ -1,10 +1,13 @@
 # kubetape_unit_test(module libraries…), one line each.
-
 # Journals written by the schema, recordings read by zstd and the seals.
 add_library(recorder_support STATIC
   support/journal_maker.c support/recording.c)
 target_link_libraries(recorder_support
   PUBLIC schema PRIVATE project_flags PkgConfig::ZSTD)
+
+kubetape_unit_test(cast_writer recorder_core)
+kubetape_unit_test(frame_file recorder_core recorder_support)
+kubetape_unit_test(index_db recorder_core PkgConfig::SQLITE)
 
 add_executable(test_scenario_recorder scenario/test_recorder.c)
 target_link_libraries(test_scenario_recorder
