@@ -18,13 +18,13 @@
 enum cast_code {
     CAST_OUTPUT = 'o',
     CAST_INPUT = 'i',
-    CAST_RESIZE = 'r',     /* "COLSxROWS" */
+    CAST_RESIZE = 'r', /* "COLSxROWS" */
     CAST_MARKER = 'm',
-    CAST_EXIT = 'x',       /* decimal exit status */
-    CAST_STREAM = 's',     /* "stdout" | "stderr": of the `o` that follow */
-    CAST_EXACT = 'b',      /* base64 of the exact bytes of the event before */
-    CAST_BINARY = 'B',     /* {"stream":"stdout","base64":"…"} */
-    CAST_FACTS = 'k',      /* a JSON object */
+    CAST_EXIT = 'x',   /* decimal exit status */
+    CAST_STREAM = 's', /* "stdout" | "stderr": of the `o` that follow */
+    CAST_EXACT = 'b',  /* base64 of the exact bytes of the event before */
+    CAST_BINARY = 'B', /* {"stream":"stdout","base64":"…"} */
+    CAST_FACTS = 'k',  /* a JSON object */
 };
 
 struct cast_header {
@@ -37,13 +37,13 @@ struct cast_header {
 
 /* Appends the header line with its newline. `command` is the words joined by
  * spaces with shell quoting; `title` names user, pod and container. */
-enum status cast_header_encode(const struct cast_header *h,
-    struct buf *out) MUST_CHECK;
+enum status cast_header_encode(
+    const struct cast_header *h, struct buf *out) MUST_CHECK;
 /* Any asciicast v2 header is read; one without `kubetape` gives a meta with a
  * nil id that knows its start at most. out->meta is inited by a call that
  * succeeds, and freed by the caller. STATUS_UNSUPPORTED for other versions. */
-enum status cast_header_decode(struct span line, struct cast_header *out,
-    struct error *err) MUST_CHECK;
+enum status cast_header_decode(
+    struct span line, struct cast_header *out, struct error *err) MUST_CHECK;
 
 /* Appends one event line with its newline, or nothing at all when it fails.
  * `data` is valid UTF-8 (asserted in tests, not checked here); control

@@ -28,14 +28,14 @@
 #define JOURNAL_POSITION_LEN     64u
 
 enum journal_kind {
-    JOURNAL_OPEN = 1,   /* payload: meta JSON (META_OPEN part) */
+    JOURNAL_OPEN = 1,   /* payload: meta JSON (META_PART_OPEN) */
     JOURNAL_DATA = 2,   /* stream STDIN/STDOUT/STDERR; payload: the bytes */
     JOURNAL_RESIZE = 3, /* payload: u16 columns, u16 rows */
     JOURNAL_STATUS = 4, /* payload: bytes of the error stream, in order; it
                          * may come in several records */
     JOURNAL_NOTE = 5,   /* payload: JSON object of facts, names as in meta;
                          * later ones win */
-    JOURNAL_CLOSE = 6,  /* payload: meta JSON (META_CLOSE part); nothing of
+    JOURNAL_CLOSE = 6,  /* payload: meta JSON (META_PART_CLOSE); nothing of
                          * the session follows */
     JOURNAL_EVENT = 7,  /* a request event, payload: JSON; session key 0 */
     JOURNAL_PAD = 8,    /* the rest of this segment is unused */
@@ -49,15 +49,15 @@ enum journal_stream {
 #define STREAM_COUNT 3
 
 struct journal_segment {
-    struct uuid worker;  /* this run of this worker */
-    uint64_t number;     /* from 0 */
-    int64_t wall_us;     /* when the segment was begun; and the same moment */
-    uint64_t mono_ns;    /* on the clock that the records carry */
-    uint32_t salt;       /* random, anew for every segment, recycled or not */
+    struct uuid worker; /* this run of this worker */
+    uint64_t number;    /* from 0 */
+    int64_t wall_us;    /* when the segment was begun; and the same moment */
+    uint64_t mono_ns;   /* on the clock that the records carry */
+    uint32_t salt;      /* random, anew for every segment, recycled or not */
 };
 
-void journal_segment_encode(const struct journal_segment *s,
-    uint8_t out[JOURNAL_SEGMENT_HEAD_LEN]);
+void journal_segment_encode(
+    const struct journal_segment *s, uint8_t out[JOURNAL_SEGMENT_HEAD_LEN]);
 /* STATUS_CORRUPT (check), STATUS_INVALID (magic), STATUS_UNSUPPORTED
  * (version or another segment size). */
 enum status journal_segment_decode(struct span bytes,
@@ -100,8 +100,8 @@ struct journal_position {
     uint64_t released_lsn; /* no record before it is needed any more */
     int64_t wall_us;       /* heartbeat */
 };
-void journal_position_encode(const struct journal_position *p,
-    uint8_t out[JOURNAL_POSITION_LEN]);
+void journal_position_encode(
+    const struct journal_position *p, uint8_t out[JOURNAL_POSITION_LEN]);
 enum status journal_position_decode(struct span bytes,
     struct journal_position *out, struct error *err) MUST_CHECK;
 
@@ -109,8 +109,8 @@ enum status journal_position_decode(struct span bytes,
  * "w<index>-<uuid>", one folder a run of a worker process. The worker holds a
  * lock (file_lock) on "lock" as long as it lives. Segments are
  * "<16 hex digits of number>.seg"; "position" is the recorder's. */
-#define JOURNAL_LOCK_NAME     "lock"
-#define JOURNAL_POSITION_NAME "position"
+#define JOURNAL_LOCK_NAME        "lock"
+#define JOURNAL_POSITION_NAME    "position"
 #define JOURNAL_SEGMENT_NAME_MAX 32
 void journal_segment_name(uint64_t number, char out[JOURNAL_SEGMENT_NAME_MAX]);
 bool journal_segment_name_parse(const char *name, uint64_t *number_out);

@@ -7,7 +7,6 @@
  */
 #include "schema/meta.h"
 
-#include "base/clock.h"
 #include "schema/json_text.h"
 #include "schema/utf8.h"
 
@@ -246,6 +245,25 @@ protocol_parse(const char *word, enum meta_protocol *out)
 
 /* ---- times ---- */
 
+#define TIME_TEXT_MAX 64
+
+/* RFC 3339 in UTC with microseconds: 2026-11-24T22:43:56.000001Z */
+static void
+time_text(int64_t us, char out[TIME_TEXT_MAX])
+{
+    time_t seconds = us / US_PER_S;
+    int micros = (int)(us % US_PER_S);
+    if (micros < 0) { /* before 1970 */
+        micros += US_PER_S;
+        seconds--;
+    }
+    struct tm tm = {0};
+    (void)gmtime_r(&seconds, &tm);
+    snprintf(out, TIME_TEXT_MAX, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ",
+        tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+        tm.tm_sec, micros);
+}
+
 static bool
 take_digits(struct span *s, size_t n, uint64_t max, int64_t *out)
 {
@@ -283,7 +301,7 @@ take_fraction(struct span *s, int64_t *us_out)
     return unit < US_PER_S;
 }
 
-/* RFC 3339 in UTC, as clock_format writes it. */
+/* What time_text writes, and fractions of fewer digits or none. */
 static bool
 time_parse(struct span s, int64_t *us_out)
 {
@@ -499,8 +517,8 @@ put_time(const struct meta *m, const void *at, struct buf *out)
 {
     (void)m;
     const int64_t *field = at;
-    char text[CLOCK_TEXT_MAX];
-    clock_format(*field, text);
+    char text[TIME_TEXT_MAX];
+    time_text(*field, text);
     return json_text_encode(span_str(text), out);
 }
 

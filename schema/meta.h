@@ -25,7 +25,10 @@ enum meta_type {
     META_CP,
     META_PORT_FORWARD,
 };
-enum meta_protocol { META_SPDY, META_WEBSOCKET };
+enum meta_protocol {
+    META_SPDY,
+    META_WEBSOCKET
+};
 
 struct meta {
     struct uuid id;
@@ -36,29 +39,29 @@ struct meta {
     char *uid;
     char **groups;
     size_t group_count;
-    char *source;       /* the client's "address:port" */
+    char *source; /* the client's "address:port" */
     char *user_agent;
     char *cluster;
     char *namespace;
     char *pod;
     char *container;
-    char **command;     /* as asked, one word each; none for attach */
+    char **command; /* as asked, one word each; none for attach */
     size_t command_count;
     bool tty;
     bool stdin_recorded; /* whether policy had input recorded */
     enum meta_protocol protocol;
-    char *subprotocol;  /* "v5.channel.k8s.io"; "v4.channel.k8s.io" of SPDY */
+    char *subprotocol; /* "v5.channel.k8s.io"; "v4.channel.k8s.io" of SPDY */
     char *kubectl_session; /* Kubectl-Session, a claim of the client */
     char *kubectl_command; /* Kubectl-Command, a claim */
-    int64_t start_us;   /* Unix microseconds */
-    int64_t end_us;     /* 0 while active */
+    int64_t start_us;      /* Unix microseconds */
+    int64_t end_us;        /* 0 while active */
     bool has_exit;
     int exit_code;
-    char *reason;       /* why refused or failed, who ended it */
+    char *reason; /* why refused or failed, who ended it */
     uint64_t bytes[STREAM_COUNT];
-    char *file;         /* relative to the state folder; "" when none */
-    uint64_t size;      /* of that file, bytes */
-    bool sealed;        /* the recording is finished and signed */
+    char *file;    /* relative to the state folder; "" when none */
+    uint64_t size; /* of that file, bytes */
+    bool sealed;   /* the recording is finished and signed */
 };
 
 void meta_init(struct meta *m); /* every string "", all else zero */
@@ -87,14 +90,14 @@ enum meta_part {
     META_PART_ALL,   /* everything, for `--json` and the last `k` event */
 };
 /* Appends one JSON object, no newline. */
-enum status meta_encode(const struct meta *m, enum meta_part part,
-    struct buf *out) MUST_CHECK;
+enum status meta_encode(
+    const struct meta *m, enum meta_part part, struct buf *out) MUST_CHECK;
 /* Reads an object over `m`: names that are absent stay as they are, unknown
  * names are ignored (a later version's), a wrong type is STATUS_INVALID and
  * leaves `m` fit for use, with the names before it already taken over. So
  * OPEN, NOTEs and CLOSE merge by being decoded in order. */
-enum status meta_decode(struct span json, struct meta *m,
-    struct error *err) MUST_CHECK;
+enum status meta_decode(
+    struct span json, struct meta *m, struct error *err) MUST_CHECK;
 
 const char *meta_status_name(enum meta_status s);
 const char *meta_type_name(enum meta_type t); /* "port-forward" */
@@ -112,12 +115,12 @@ struct meta_exit {
     int code;
     struct buf message; /* caller inits and frees */
 };
-enum status meta_exit_parse(struct span error_stream, struct meta_exit *out)
-    MUST_CHECK;
+enum status meta_exit_parse(
+    struct span error_stream, struct meta_exit *out) MUST_CHECK;
 
 /* "recordings/2026/11/24/<id>.cast.zst" from id and start. */
 #define META_FILE_MAX 128
-void meta_file_name(const struct uuid *id, int64_t start_us,
-    char out[META_FILE_MAX]);
+void meta_file_name(
+    const struct uuid *id, int64_t start_us, char out[META_FILE_MAX]);
 
 #endif

@@ -16,45 +16,44 @@
 
 /* Where the writer stood: signed with the rest. */
 struct seal_writer {
-    struct uuid worker;       /* whose journal */
-    uint64_t next_lsn;        /* first record not yet in the text */
-    uint64_t session;         /* the session's key there */
-    uint64_t open_mono_ns;    /* time zero of the events */
-    uint64_t last_time_us;    /* of the last event */
-    uint64_t bytes[STREAM_COUNT]; /* taken in from each stream, carry too */
+    struct uuid worker;             /* whose journal */
+    uint64_t next_lsn;              /* first record not yet in the text */
+    uint64_t session;               /* the session's key there */
+    uint64_t open_mono_ns;          /* time zero of the events */
+    uint64_t last_time_us;          /* of the last event */
+    uint64_t bytes[STREAM_COUNT];   /* taken in from each stream, carry too */
     uint8_t carry[STREAM_COUNT][3]; /* begun characters, not in the text yet */
     uint8_t carry_len[STREAM_COUNT];
-    uint8_t stream;           /* enum journal_stream of the last `s`, 0
-                               * before any output */
+    uint8_t stream; /* enum journal_stream of the last `s`; 0: no output yet */
     bool is_binary[STREAM_COUNT];
-    uint16_t width;           /* last size */
+    uint16_t width; /* last size */
     uint16_t height;
 };
 
 struct seal {
-    struct uuid id;           /* the session's: a frame moved to another file
-                               * does not verify there */
-    uint32_t sequence;        /* from 0 */
-    bool is_final;            /* nothing follows */
-    uint64_t text_len;        /* decompressed bytes up to here */
-    struct sha256 text_hash;  /* of all of them */
-    struct sha256 previous;   /* seal_hash of the seal before; zeros first */
+    /* The session's: a frame moved to another file does not verify there. */
+    struct uuid id;
+    uint32_t sequence;       /* from 0 */
+    bool is_final;           /* nothing follows */
+    uint64_t text_len;       /* decompressed bytes up to here */
+    struct sha256 text_hash; /* of all of them */
+    struct sha256 previous;  /* seal_hash of the seal before; zeros first */
     int64_t wall_us;
     struct seal_writer writer;
     struct ed25519_public key;
     struct ed25519_sig signature;
 };
 
-#define SEAL_FRAME_LEN 512u /* fixed, skippable frame head included; unused
-                             * bytes are zero */
+/* Fixed, skippable frame head included; unused bytes are zero. */
+#define SEAL_FRAME_LEN 512u
 
 /* Fills key and signature, and writes the whole skippable frame. */
 enum status seal_sign(struct seal *s, const struct signer *signer,
     uint8_t frame_out[SEAL_FRAME_LEN]) MUST_CHECK;
 /* Decodes exactly SEAL_FRAME_LEN bytes without verifying. STATUS_INVALID when
  * they are no seal. */
-enum status seal_decode(struct span frame, struct seal *out,
-    struct error *err) MUST_CHECK;
+enum status seal_decode(
+    struct span frame, struct seal *out, struct error *err) MUST_CHECK;
 /* Whether `frame` is a seal, names `key` and carries its signature. */
 bool seal_verify(struct span frame, const struct ed25519_public *key);
 /* What the next seal calls `previous`: SHA-256 of the whole frame. */
