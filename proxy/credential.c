@@ -394,6 +394,12 @@ credential_tls(struct credential *c, bool with_certificate)
     return with_certificate && c->certified != NULL ? c->certified : c->plain;
 }
 
+const char *
+credential_user(const struct credential *c)
+{
+    return c->k->user_name;
+}
+
 uint64_t
 credential_generation(const struct credential *c)
 {

@@ -20,6 +20,9 @@ enum status credential_open(struct loop *loop, const struct clock *clock,
     struct error *err) MUST_CHECK;
 void credential_close(struct credential **c); /* no waiter is called */
 
+/* The kubeconfig's name for its user. */
+const char *credential_user(const struct credential *c);
+
 /* The client context: verifies the server by the kubeconfig's CA; presents
  * the client certificate only when `with_certificate`. Until the plugin's
  * certificate changes; borrowed. */
