@@ -1,0 +1,199 @@
+"""Much of it: nothing is lost, nothing is held in memory, and kubectl cp."""
+import contextlib
+import filecmp
+import hashlib
+import io
+import os
+import pathlib
+import random
+import subprocess
+import tarfile
+import tempfile
+
+from harness import (BIN, CLUSTER, TRANSPORTS, TestCase, direct, main, new_tag)
+
+MIB = 1 << 20
+RSS_MAX_MIB = 200  # of one program while hundreds of MiB pass; a sanitizer's
+                   # shadow and quarantine are most of that
+
+
+def sha256_of(argv, env=None, stdin=subprocess.DEVNULL):
+    """(hash, length, exit code) of what a program prints, read as it comes."""
+    digest, length = hashlib.sha256(), 0
+    with subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE,
+                          stdin=stdin,
+                          env={**os.environ, **(env or {})}) as program:
+        while data := program.stdout.read1(MIB):
+            digest.update(data)
+            length += len(data)
+    return digest.hexdigest(), length, program.returncode
+
+
+def random_lines(size):
+    """Text whose places differ, so that bytes lost or swapped show."""
+    draw = random.Random(size)
+    lines = (draw.randbytes(30).hex() + "\n" for _ in range(size // 61 + 1))
+    return "".join(lines).encode()[:size]
+
+
+class Bulk(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="kubetape-bulk-"))
+        cls.there = f"/tmp/{cls.folder.name}"
+
+    @classmethod
+    def tearDownClass(cls):
+        direct("ws", "exec", "web", "--", "rm", "-rf", cls.there)
+        subprocess.run(["rm", "-rf", cls.folder], check=True)
+        super().tearDownClass()
+
+    def peak_mib(self):
+        """The most memory that any of the programs ever had."""
+        return max(int(pathlib.Path(f"/proc/{pid}/status").read_text()
+                       .split("VmHWM:")[1].split()[0]) >> 10
+                   for pid in self.stand.descendants())
+
+    def recorded_sha256(self, session, stream):
+        return sha256_of([BIN / "kubetape", "export", "--state",
+                          self.stand.state, session["id"], "--format", "raw",
+                          "--stream", stream], self.stand.env)
+
+    def exec_sha256(self, transport, tag, script, *flags, stdin=None):
+        return sha256_of([TRANSPORTS[transport].program, "exec", *flags,
+                          "web", "--", "sh", "-c", script, tag],
+                         self.stand.kubectl_env(transport),
+                         stdin or subprocess.DEVNULL)
+
+    def test_256_mib_of_output(self):
+        block = random_lines(16 * MIB - 7)  # so that no block lies as another
+        put = direct("ws", "exec", "-i", "web", "--", "sh", "-c",
+                     f"mkdir -p {self.there}; cat >{self.there}/block",
+                     stdin=block)
+        self.assertEqual(0, put.code, put)
+        digest = hashlib.sha256()
+        for _ in range(16):
+            digest.update(block)
+        expected = (digest.hexdigest(), 16 * len(block), 0)
+        script = f"for i in $(seq 16); do cat {self.there}/block; done"
+        for transport in ("ws", "spdy"):
+            with self.subTest(transport=transport):
+                tag = new_tag()
+                self.assertEqual(expected,
+                                 self.exec_sha256(transport, tag, script))
+                session = self.stand.await_tag(tag)
+                self.assertEqual(expected,
+                                 self.recorded_sha256(session, "stdout"))
+                self.assert_verified(session)
+        self.assertLess(self.peak_mib(), RSS_MAX_MIB)
+
+    def test_100_mib_of_input(self):
+        data = random_lines(25 * MIB - 3) * 4
+        source = self.folder / "input"
+        source.write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        for transport in TRANSPORTS:
+            with self.subTest(transport=transport), open(source) as stdin:
+                tag = new_tag()
+                got = self.exec_sha256(transport, tag,
+                                       "sha256sum >&2; echo end", "-i",
+                                       stdin=stdin)
+                self.assertEqual(hashlib.sha256(b"end\n").hexdigest(), got[0])
+                session = self.stand.await_tag(tag)
+                self.assertEqual(f"{digest}  -\n".encode(),
+                                 self.stand.raw(session, "stderr"))
+                self.assertEqual((digest, len(data), 0),
+                                 self.recorded_sha256(session, "stdin"))
+                self.assert_verified(session)
+        self.assertLess(self.peak_mib(), RSS_MAX_MIB)
+
+
+class Copy(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="kubetape-cp-"))
+
+    @classmethod
+    def tearDownClass(cls):
+        subprocess.run(["rm", "-rf", cls.folder], check=True)
+        super().tearDownClass()
+
+    def make_tree(self):
+        tree, draw = self.folder / "tree", random.Random(7)
+        for number in range(1000):
+            path = tree / f"d{number % 37}" / f"Datei {number} ü"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(draw.randbytes(draw.randrange(3000)))
+        return tree
+
+    def remove_there(self, path):
+        direct("ws", "exec", "web", "--", "rm", "-rf", path)
+
+    def copy(self, transport, *paths):
+        done = self.stand.kubectl(transport, "cp", "-c", "shell",
+                                  *map(str, paths))
+        self.assertEqual(0, done.code, done)
+
+    def assert_same_tree(self, expected, got):
+        def files(root):
+            return {p.relative_to(root): p.read_bytes()
+                    for p in sorted(root.rglob("*")) if p.is_file()}
+        self.assertEqual(1000, len(files(expected)))
+        self.assertTrue(files(expected) == files(got), "the trees differ")
+
+    def test_tree_both_ways(self):
+        tree = self.make_tree()
+
+        def one(transport):
+            there = f"/tmp/{new_tag()}"
+            self.addCleanup(self.remove_there, there)
+            self.copy(transport, tree, f"web:{there}")
+            up = self.stand.await_session(
+                lambda s: there.rpartition("/")[0] in s["command"] and
+                s["bytes"]["stdin"] > 0 and s["protocol"] ==
+                TRANSPORTS[transport].protocol and
+                self.holds(s, there), "the upload")
+            self.assert_facts(up, type="cp", status="complete", exit_code=0)
+            self.assert_verified(up)
+            back = self.folder / f"back-{transport}"
+            self.copy(transport, f"web:{there}", back)
+            self.assert_same_tree(tree, back)
+            down = self.stand.await_session(
+                lambda s: there in s["command"] and
+                s["bytes"]["stdout"] > 0, "the download")
+            self.assert_facts(down, type="cp", status="complete")
+            kept = self.folder / f"kept-{transport}"
+            with tarfile.open(fileobj=io.BytesIO(
+                    self.stand.raw(down, "stdout"))) as tar:
+                tar.extractall(kept, filter="data")
+            self.assert_same_tree(tree, kept / there.lstrip("/"))
+        self.together(one, [(t,) for t in TRANSPORTS])
+
+    def holds(self, session, name):
+        """Whether the uploaded archive is the one for this target."""
+        data = self.stand.raw(session, "stdin")
+        return name.rpartition("/")[2].encode() in data[:512]
+
+    def test_200_mib_file(self):
+        source = self.folder / "large"
+        with open(source, "wb") as out:
+            draw = random.Random(3)
+            for _ in range(200):
+                out.write(draw.randbytes(MIB))
+        there = f"/tmp/{new_tag()}"
+        self.addCleanup(self.remove_there, there)
+        back = self.folder / "large-back"
+        self.copy("spdy", source, f"web:{there}")
+        self.copy("ws", f"web:{there}", back)
+        self.assertTrue(filecmp.cmp(source, back, shallow=False))
+        for session in self.stand.sessions():
+            if max(session["bytes"].values()) > 200 * MIB:
+                self.assert_facts(session, type="cp", status="complete")
+                self.assert_verified(self.stand.await_session(
+                    lambda s, i=session["id"]: s["id"] == i))
+
+
+if __name__ == "__main__":
+    main()
