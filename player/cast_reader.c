@@ -153,6 +153,27 @@ cast_reader_is_cut(const struct cast_reader *r)
     return text_reader_is_cut(r->text) || r->joined.len > 0;
 }
 
+/* One `k` object over `m`. A day's file of refused attempts holds the facts
+ * of many sessions, and later versions may know other facts: what is not of
+ * this session, or is no meta, changes nothing. */
+static enum status
+merge_one(struct span json, struct meta *m)
+{
+    struct meta merged;
+    meta_init(&merged);
+    enum status st = meta_copy(m, &merged);
+    if (st == STATUS_OK) {
+        st = meta_decode(json, &merged, NULL);
+        if (st == STATUS_OK && memcmp(&merged.id, &m->id, sizeof m->id) == 0) {
+            const struct meta before = *m;
+            *m = merged;
+            merged = before;
+        }
+    }
+    meta_fini(&merged);
+    return st == STATUS_INVALID ? STATUS_OK : st;
+}
+
 /* Every `k` event over `m`, to the end. */
 static enum status
 merge_facts(struct cast_reader *r, struct meta *m, struct error *err)
@@ -160,12 +181,10 @@ merge_facts(struct cast_reader *r, struct meta *m, struct error *err)
     struct cast_event e = {0};
     enum status st = cast_reader_next(r, &e, err);
     while (st == STATUS_OK) {
-        if (e.code == CAST_FACTS) {
-            st = meta_decode(e.data, m, err);
+        if (e.code == CAST_FACTS && merge_one(e.data, m) != STATUS_OK) {
+            return error_set(err, STATUS_NO_MEMORY, "out of memory");
         }
-        if (st == STATUS_OK) {
-            st = cast_reader_next(r, &e, err);
-        }
+        st = cast_reader_next(r, &e, err);
     }
     return st == STATUS_CLOSED ? STATUS_OK : st;
 }

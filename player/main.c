@@ -215,9 +215,10 @@ main(int argc, char **argv)
         err = late;
         code = EXIT_COULD_NOT;
     }
-    /* The reader of a pipe that has seen enough needs no message. */
-    const bool is_quiet = err.code == STATUS_CLOSED && err.sys_errno == EPIPE;
-    if (err.text[0] != '\0' && !is_quiet) {
+    /* `err` may hold how a search ended that went well; and the reader of a
+     * pipe who has seen enough needs no message. */
+    const bool is_failure = code == EXIT_USAGE || code == EXIT_COULD_NOT;
+    if (is_failure && err.text[0] != '\0' && err.sys_errno != EPIPE) {
         fprintf(stderr, "kubetape: %s\n", err.text);
     }
     return code;

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +19,7 @@ struct output {
 enum status
 output_stdout_error(int sys_errno, struct error *err)
 {
-    const enum status st =
-        error_sys(err, sys_errno, "cannot write to standard output");
-    if (sys_errno != EPIPE) {
-        return st;
-    }
-    if (err != NULL) {
-        err->code = STATUS_CLOSED;
-    }
-    return STATUS_CLOSED;
+    return error_sys(err, sys_errno, "cannot write to standard output");
 }
 
 static enum status
@@ -152,13 +145,24 @@ output_close(struct output **o)
     *o = NULL;
 }
 
+/* Why an earlier write failed, of which stdio keeps only that it did: a pipe
+ * without a reader still says so. */
+static int
+earlier_errno(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    const bool is_broken = poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
+    return is_broken ? EPIPE : EIO;
+}
+
 enum status
 output_flush_stdout(struct error *err)
 {
-    errno = 0;
-    if (fflush(stdout) == 0 && !ferror(stdout)) {
-        return STATUS_OK;
+    if (fflush(stdout) != 0) {
+        return output_stdout_error(errno, err);
     }
-    /* An earlier write may have failed and left no errno. */
-    return output_stdout_error(errno != 0 ? errno : EIO, err);
+    if (ferror(stdout)) {
+        return output_stdout_error(earlier_errno(), err);
+    }
+    return STATUS_OK;
 }

@@ -23,8 +23,8 @@ void output_close(struct output **o);
 
 /* Flushes standard output; an error once, for main. */
 enum status output_flush_stdout(struct error *err) MUST_CHECK;
-/* A failed write there. STATUS_CLOSED with EPIPE in sys_errno when the reader
- * of a pipe has gone, of which nobody needs to hear. */
+/* A failed write there. With EPIPE in sys_errno the reader of a pipe has gone,
+ * of which nobody needs to hear. */
 enum status output_stdout_error(int sys_errno, struct error *err);
 
 #endif

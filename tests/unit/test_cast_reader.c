@@ -160,6 +160,17 @@ test_facts(void **state)
     assert_int_equal(facts.status, META_COMPLETE);
     assert_string_equal(facts.user, "alice");
     meta_fini(&facts);
+
+    maker_event(&m, 3000000, CAST_FACTS, "{\"user\":7}");
+    maker_event(&m, 3000000, CAST_FACTS,
+        "{\"id\":\"019ab000-0000-7000-8000-00000000000a\","
+        "\"user\":\"another\"}");
+    maker_event(&m, 3000000, CAST_FACTS, "{\"reason\":\"later\"}");
+    path = maker_write(folder, "f.cast", buf_view(&m.text));
+    assert_int_equal(cast_facts_read(path, &facts, &err), STATUS_OK);
+    assert_string_equal(facts.user, "alice");
+    assert_string_equal(facts.reason, "later");
+    meta_fini(&facts);
     maker_fini(&m);
 }
 

@@ -110,6 +110,9 @@ expect(const char *words, int code, const char *out, const char *err)
     assert_int_equal(ran.code, code);
     assert_non_null(strstr(ran.out, out));
     assert_non_null(strstr(ran.err, err));
+    if (err[0] == '\0') {
+        assert_string_equal(ran.err, "");
+    }
 }
 
 static void
@@ -328,7 +331,7 @@ test_kubeconfig(void **state)
     assert_int_equal(unlink(lock), 0);
 
     setenv("KUBECONFIG", at("new/dir/config", path), 1);
-    expect("kubeconfig --merge", 0, "", "");
+    expect("kubeconfig --merge", 0, "", "it is current");
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 07777, 0600);
     unsetenv("KUBECONFIG");
@@ -351,6 +354,35 @@ test_closed_pipe(void **state)
     assert_int_equal(slurp("pipe", text, sizeof text), 0);
     (void)slurp("pipe.full", text, sizeof text);
     assert_non_null(strstr(text, "No space left"));
+}
+
+/* The same in the middle of a long one, which stdio writes as it goes. */
+static void
+test_closed_pipe_halfway(void **state)
+{
+    (void)state;
+    struct recording_maker m;
+    char path[PATH_MAX];
+    char words[3 * PATH_MAX];
+    static const char *const formats[] = {"cast", "cast3", "json", "raw"};
+    maker_init(&m);
+    maker_header(&m);
+    for (unsigned i = 0; i < 20000; i++) {
+        maker_event(&m, i, CAST_OUTPUT, "a line of output\r\n");
+    }
+    (void)maker_write(folder, "long.cast", buf_view(&m.text));
+    maker_fini(&m);
+    for (size_t i = 0; i < 4; i++) {
+        char text[256];
+        snprintf(words, sizeof words,
+            "{ " KUBETAPE_PROGRAM " export --format %s %s/long.cast 2>%s;"
+            " echo $? >%s/code; } | head -c 1 >%s/head",
+            formats[i], folder, at("pipe", path), folder, folder);
+        assert_int_equal(system(words), 0);
+        assert_int_equal(slurp("pipe", text, sizeof text), 0);
+        (void)slurp("code", text, sizeof text);
+        assert_string_equal(text, "3\n");
+    }
 }
 
 /* ---- On a terminal ---- */
@@ -665,6 +697,7 @@ main(void)
         cmocka_unit_test(test_verify),
         cmocka_unit_test(test_kubeconfig),
         cmocka_unit_test(test_closed_pipe),
+        cmocka_unit_test(test_closed_pipe_halfway),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_pause),
         cmocka_unit_test(test_refuses_raw_to_a_terminal),
