@@ -54,6 +54,7 @@ list_push(struct list *l, struct list *hook)
 static inline void
 list_append(struct list *l, struct list *hook)
 {
+    list_drop(hook); /* first: it may be the last one, which is l->prev */
     list_push(l->prev, hook);
 }
 
