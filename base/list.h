@@ -17,7 +17,7 @@ struct list {
 
 /* The thing of `type` whose `member` is at `hook`. */
 #define LIST_ENTRY(hook, type, member) \
-    ((type *)(void *)((char *)(hook) - offsetof(type, member)))
+    ((type *)(void *)((char *)(hook)-offsetof(type, member)))
 
 static inline void
 list_init(struct list *l)
@@ -55,6 +55,7 @@ static inline void
 list_append(struct list *l, struct list *hook)
 {
     list_drop(hook); /* first: it may be the last one, which is l->prev */
+    list_drop(hook); /* first: it may be l->prev itself */
     list_push(l->prev, hook);
 }
 
