@@ -21,4 +21,3 @@ kubetape_unit_test(config base PkgConfig::JANSSON)
 target_compile_definitions(test_config
   PRIVATE KUBETAPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 kubetape_unit_test(http_service base)
-kubetape_unit_test(list base)
