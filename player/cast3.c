@@ -1,3 +1,6 @@
+/* The header goes through jansson, once; events are written by schema/cast.
+ * A left-out event gives its time to the next one: `last_us` moves only with
+ * what is written. */
 #include "player/cast3.h"
 
 #include <jansson.h>

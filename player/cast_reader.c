@@ -1,3 +1,6 @@
+/* Lines out of pieces. A line within one piece is viewed where it lies; only
+ * one that spans pieces is copied. The trap: what is viewed belongs to
+ * text_reader and goes with the next piece, so a line lives until the next. */
 #include "player/cast_reader.h"
 
 #include "player/text_reader.h"

@@ -1,3 +1,6 @@
+/* Gathers what is spread over the state folder. Each part may be missing on
+ * its own: no proxy has run yet, it runs on another port, it has a certificate
+ * of somebody's own. */
 #include "player/client_access.h"
 
 #include "base/base64.h"

@@ -1,3 +1,4 @@
+/* What all subcommands do alike: flags, help, counting arguments. */
 #include "player/command.h"
 
 #include <stdlib.h>

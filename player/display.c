@@ -1,3 +1,6 @@
+/* The trap that shaped it: a valid UTF-8 string can still move the cursor (C1
+ * controls are two bytes) or show "drowssap" as "password" (bidirectional
+ * overrides), so what is safe is decided character by character. */
 #include "player/display.h"
 
 #include "schema/utf8.h"

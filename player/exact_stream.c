@@ -1,3 +1,5 @@
+/* One event of delay: an `o` or `i` may be corrected by the `b` behind it, so
+ * its text counts only once something else has come. */
 #include "player/exact_stream.h"
 
 #include "base/base64.h"

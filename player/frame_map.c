@@ -1,13 +1,19 @@
+/* Walks by lengths alone: magic, frame header, block headers (RFC 8878 3.1.1),
+ * all read with pread, so that a file which shrinks meanwhile is an answer and
+ * not a signal. */
 #include "player/frame_map.h"
 
 #include "base/file.h"
 #include "schema/seal.h"
+#include "schema/seek.h"
+#include <string.h>
 
 /* zstd integers are little-endian, unlike all of base/span. */
 #define FRAME_MAGIC        0xFD2FB528u
 #define SKIPPABLE_MAGIC    0x184D2A50u /* low four bits free */
 #define SEEK_TABLE_MAGIC   0x184D2A5Eu
 #define BLOCK_HEAD_LEN     3u
+#define SEEK_FOOTER_LEN    9u /* seekable format, "Seek_Table_Footer" */
 #define SKIPPABLE_HEAD_LEN 8u
 
 struct source {
@@ -148,4 +154,60 @@ frame_map_at(int fd, uint64_t file_len, uint64_t offset, struct frame *out,
     uint64_t end = 0;
     st = text_frame_end(&s, offset, head[4], &end, err);
     return st == STATUS_OK ? finish(&s, FRAME_TEXT, offset, end, out) : st;
+}
+
+/* A seal's first bytes: magic and content length, little-endian. */
+static const uint8_t seal_head[] = {
+    SEAL_FRAME_MAGIC & 0xFF,
+    SEAL_FRAME_MAGIC >> 8 & 0xFF,
+    SEAL_FRAME_MAGIC >> 16 & 0xFF,
+    SEAL_FRAME_MAGIC >> 24,
+    (SEAL_FRAME_LEN - SKIPPABLE_HEAD_LEN) & 0xFF,
+    (SEAL_FRAME_LEN - SKIPPABLE_HEAD_LEN) >> 8,
+    0,
+    0,
+};
+
+enum status
+frame_map_has_seal(int fd, uint64_t from, bool *has_out, struct error *err)
+{
+    uint8_t bytes[4096];
+    size_t got = sizeof bytes;
+    /* Pieces overlap, so that a head across their border is seen. */
+    for (uint64_t at = from; got == sizeof bytes;
+         at += sizeof bytes - sizeof seal_head + 1) {
+        const enum status st =
+            file_pread(fd, bytes, sizeof bytes, (off_t)at, &got, err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        if (memmem(bytes, got, seal_head, sizeof seal_head) != NULL) {
+            *has_out = true;
+            return STATUS_OK;
+        }
+    }
+    *has_out = false;
+    return STATUS_OK;
+}
+
+enum status
+frame_map_ends_with_table(
+    int fd, uint64_t file_len, bool *ends_out, struct error *err)
+{
+    uint8_t footer[SEEK_FOOTER_LEN];
+    size_t table_len = 0;
+    size_t count = 0;
+    size_t got = 0;
+    if (file_len < sizeof footer) {
+        *ends_out = false;
+        return STATUS_OK;
+    }
+    const enum status st = file_pread(fd, footer, sizeof footer,
+        (off_t)(file_len - sizeof footer), &got, err);
+    if (st == STATUS_OK) {
+        *ends_out =
+            got == sizeof footer && seek_footer_decode(span_of(footer, got),
+                                        &table_len, &count) == STATUS_OK;
+    }
+    return st;
 }

@@ -8,6 +8,7 @@
 #define PLAYER_FRAME_MAP_H
 
 #include "base/status.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 enum frame_kind {
@@ -28,5 +29,13 @@ struct frame {
  * when nothing there is a frame. */
 enum status frame_map_at(int fd, uint64_t file_len, uint64_t offset,
     struct frame *out, struct error *err) MUST_CHECK;
+
+/* Whether a seal's head stands anywhere in the file from byte `from` on: what
+ * tells a frame whose length was altered from one that a crash cut. */
+enum status frame_map_has_seal(
+    int fd, uint64_t from, bool *has_out, struct error *err) MUST_CHECK;
+/* Whether the file ends as a seek table does. */
+enum status frame_map_ends_with_table(
+    int fd, uint64_t file_len, bool *ends_out, struct error *err) MUST_CHECK;
 
 #endif

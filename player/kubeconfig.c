@@ -1,3 +1,5 @@
+/* Two spellings of the same entries. Everything quoted is quoted as JSON, which
+ * is YAML, so no name or URL can break out of its place. */
 #include "player/kubeconfig.h"
 
 #include "schema/json_text.h"

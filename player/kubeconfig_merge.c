@@ -1,3 +1,9 @@
+/* Plan, splice, prove.
+ *
+ * The plan finds places in the parsed tree and collects edits; splicing copies
+ * the text around them; the proof parses the result and compares. So a form
+ * that the plan misjudges (anchors, odd indentation, two entries of our name)
+ * ends in a refusal, never in a damaged file. */
 #include "player/kubeconfig_merge.h"
 
 #include "base/yaml.h"

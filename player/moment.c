@@ -1,3 +1,5 @@
+/* Taken piece by piece from a span; every number is bounded before it is
+ * multiplied, and a calendar day that does not exist is refused, not moved. */
 #include "player/moment.h"
 
 #include "base/span.h"

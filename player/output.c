@@ -1,3 +1,5 @@
+/* stdio for both, so that one write path serves: a file is only reached through
+ * a temporary name until it is whole, synced and renamed. */
 #include "player/output.h"
 
 #include "base/file.h"

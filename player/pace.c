@@ -1,3 +1,5 @@
+/* Sums gaps, not times, so that a shortened pause shifts all that follows. In
+ * double: 2^53 microseconds are 285 years before one is lost. */
 #include "player/pace.h"
 
 #include <assert.h>

@@ -1,3 +1,5 @@
+/* One SELECT for all questions; a filter adds only the conditions it sets, so
+ * that an index serves them. Globs over commands are fnmatch's, not SQL's. */
 #include "player/query.h"
 
 #include "player/limits.h"

@@ -1,3 +1,5 @@
+/* Looks into the environment and the index, and nowhere else: it never lists
+ * folders, so what it finds is what the recorder has committed. */
 #include "player/store.h"
 
 #include "base/file.h"

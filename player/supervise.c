@@ -1,3 +1,10 @@
+/* A slot a program: its pidfd tells its end, its pipe that it is ready, its
+ * timer either starts it again or kills it. Stopping walks the slots in order
+ * and waits for each, for the recorder must outlive what the proxy still
+ * writes.
+ *
+ * The trap: Ctrl-C reaches a whole process group. The programs get groups of
+ * their own, or the recorder would end together with the proxy. */
 #include "player/supervise.h"
 
 #include "base/clock.h"

@@ -1,3 +1,5 @@
+/* Cells are packed into two buffers with a cap, not allocated one by one: a
+ * table of a hundred thousand sessions stays cheap, and bounded. */
 #include "player/table.h"
 
 #include "player/display.h"

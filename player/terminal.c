@@ -1,3 +1,6 @@
+/* Signals that end us are blocked but while we wait (ppoll), so that none comes
+ * between a check and the wait, and the way out always leads through
+ * terminal_close. */
 #include "player/terminal.h"
 
 #include "base/clock.h"

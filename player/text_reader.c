@@ -1,3 +1,6 @@
+/* zstd's streaming reader passes from frame to frame and over skippable ones by
+ * itself; what it does not say is whether the end of the file was the end of a
+ * frame, which its last hint tells. */
 #include "player/text_reader.h"
 
 #include "player/limits.h"

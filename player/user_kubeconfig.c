@@ -1,3 +1,5 @@
+/* Reads other people's files: never writes, wipes what it read. Our own context
+ * is known by its token, whatever it was named. */
 #include "player/user_kubeconfig.h"
 
 #include "base/file.h"

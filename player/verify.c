@@ -1,11 +1,20 @@
+/* One pass over the text, one seal ahead.
+ *
+ * First the file is mapped by frames. Then frames are decompressed in order,
+ * and the next seal, read in advance, stops the text at its text_len: that is
+ * where the running hash is compared. A seal that the text has not met by the
+ * time its own place in the file comes, signs text that is not there.
+ *
+ * What follows from a finding is not told again: behind altered text no hash
+ * is compared, behind a bad seal no chain. */
 #include "player/verify.h"
 
 #include "base/file.h"
 #include "player/frame_map.h"
 #include "player/limits.h"
+#include "player/seek_check.h"
 #include "schema/cast.h"
 #include "schema/seal.h"
-#include "schema/seek.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -496,30 +505,6 @@ real_entries(const struct verifier *v, struct seek_entry *out)
     return n;
 }
 
-static void
-compare_entries(struct verifier *v, const struct seek_entry *told,
-    size_t told_count, const struct seek_entry *real, size_t real_count)
-{
-    if (told_count != real_count) {
-        verify_report_add(v->report,
-            "the seek table has %zu frames, the file %zu", told_count,
-            real_count);
-        return;
-    }
-    for (size_t i = 0; i < real_count; i++) {
-        if (told[i].file_len != real[i].file_len ||
-            told[i].text_len != real[i].text_len) {
-            verify_report_add(v->report,
-                "the seek table is wrong about frame %zu: it says %" PRIu32
-                " bytes of %" PRIu32 " of text, the file has %" PRIu32
-                " of %" PRIu32,
-                i + 1, told[i].file_len, told[i].text_len, real[i].file_len,
-                real[i].text_len);
-            return; /* the rest follows from it */
-        }
-    }
-}
-
 static enum status
 read_table(struct verifier *v, const struct frame *f, struct buf *out,
     struct error *err)
@@ -537,109 +522,33 @@ read_table(struct verifier *v, const struct frame *f, struct buf *out,
     return st;
 }
 
-#define SEEK_FOOTER_LEN 9u /* seekable format, "Seek_Table_Footer" */
-
-static bool
-decode_table(
-    struct span table, struct seek_entry *told, size_t room, size_t *count_out)
-{
-    size_t table_len = 0;
-    if (table.len < SEEK_FOOTER_LEN) {
-        return false;
-    }
-    const struct span footer =
-        span_of(table.ptr + table.len - SEEK_FOOTER_LEN, SEEK_FOOTER_LEN);
-    if (seek_footer_decode(footer, &table_len, count_out) != STATUS_OK ||
-        table_len != table.len || *count_out > room) {
-        return false;
-    }
-    return seek_decode(table, told, *count_out, NULL) == STATUS_OK;
-}
-
 static enum status
 check_table(struct verifier *v, const struct frame *f, struct error *err)
 {
-    /* An entry takes 8 bytes at least, so the table's length bounds them. */
-    const size_t room = (size_t)(f->len / 8) + v->count + 1;
-    struct seek_entry *told = calloc(room, sizeof *told);
-    struct seek_entry *real = calloc(room, sizeof *real);
+    struct error why = {.code = STATUS_OK};
+    struct seek_entry *real = calloc(v->count, sizeof *real);
     struct buf table;
     buf_init(&table, (size_t)PLAYER_FRAMES_MAX * 16);
-    enum status st = told == NULL || real == NULL
+    enum status st = real == NULL
                          ? error_set(err, STATUS_NO_MEMORY, "out of memory")
                          : read_table(v, f, &table, err);
     if (st == STATUS_OK) {
-        size_t told_count = 0;
-        if (!decode_table(buf_view(&table), told, room, &told_count)) {
+        const size_t count = real_entries(v, real);
+        st = seek_check(buf_view(&table), real, count, &why);
+        if (st == STATUS_INVALID) {
             verify_report_add(v->report,
-                "the seek table at byte %" PRIu64 " is damaged", f->offset);
-        } else {
-            const size_t real_count = real_entries(v, real);
-            compare_entries(v, told, told_count, real, real_count);
+                "the seek table at byte %" PRIu64 " %s", f->offset, why.text);
+            st = STATUS_OK;
+        } else if (st != STATUS_OK) {
+            st = error_set(err, st, "%s", why.text);
         }
     }
     buf_fini(&table);
     free(real);
-    free(told);
     return st;
 }
 
 /* ---- The end of a file that ends within a frame ---- */
-
-/* A seal's first bytes: magic and content length, little-endian. */
-static const uint8_t seal_head[] = {
-    SEAL_FRAME_MAGIC & 0xFF,
-    SEAL_FRAME_MAGIC >> 8 & 0xFF,
-    SEAL_FRAME_MAGIC >> 16 & 0xFF,
-    SEAL_FRAME_MAGIC >> 24,
-    (SEAL_FRAME_LEN - 8) & 0xFF,
-    (SEAL_FRAME_LEN - 8) >> 8,
-    0,
-    0,
-};
-
-/* Whether a seal stands anywhere behind the first byte of [offset, end). */
-static enum status
-find_seal(const struct verifier *v, uint64_t offset, uint64_t end,
-    bool *found_out, struct error *err)
-{
-    uint8_t bytes[4096];
-    *found_out = false;
-    for (uint64_t at = offset + 1; at + sizeof seal_head <= end;
-         at += sizeof bytes - sizeof seal_head + 1) {
-        size_t got = 0;
-        const enum status st =
-            file_pread(v->fd, bytes, sizeof bytes, (off_t)at, &got, err);
-        if (st != STATUS_OK) {
-            return st;
-        }
-        if (memmem(bytes, got, seal_head, sizeof seal_head) != NULL) {
-            *found_out = true;
-            return STATUS_OK;
-        }
-    }
-    return STATUS_OK;
-}
-
-/* Whether the file ends as a finished one does. */
-static enum status
-ends_with_footer(const struct verifier *v, bool *ends_out, struct error *err)
-{
-    uint8_t footer[SEEK_FOOTER_LEN];
-    size_t table_len = 0;
-    size_t count = 0;
-    size_t got = 0;
-    *ends_out = false;
-    if (v->report->file_len < sizeof footer) {
-        return STATUS_OK;
-    }
-    const enum status st = file_pread(v->fd, footer, sizeof footer,
-        (off_t)(v->report->file_len - sizeof footer), &got, err);
-    *ends_out = st == STATUS_OK && got == sizeof footer &&
-                seek_footer_decode(span_of(footer, got), &table_len, &count) ==
-                    STATUS_OK;
-    return st;
-}
 
 /* A crash leaves nothing behind the frame that it cut. A frame that seems to
  * be cut because its length was altered has seals or the table behind it. */
@@ -648,10 +557,10 @@ check_cut(struct verifier *v, const struct frame *f, struct error *err)
 {
     bool has_seal = false;
     bool has_footer = false;
-    enum status st =
-        find_seal(v, f->offset, f->offset + f->len, &has_seal, err);
+    enum status st = frame_map_has_seal(v->fd, f->offset + 1, &has_seal, err);
     if (st == STATUS_OK) {
-        st = ends_with_footer(v, &has_footer, err);
+        st = frame_map_ends_with_table(
+            v->fd, v->report->file_len, &has_footer, err);
     }
     if (has_seal || has_footer) {
         verify_report_add(v->report,

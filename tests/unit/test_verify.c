@@ -342,12 +342,12 @@ test_seek_table(void **state)
     const size_t before = m.file.len;
     m.entries[1].text_len++;
     maker_table(&m);
-    expect_problem(&m, "the seek table is wrong about frame 2");
+    expect_problem(&m, "is wrong about frame 2");
     m.file.len = before;
     m.entries[1].text_len--;
     m.entry_count = 1;
     maker_table(&m);
-    expect_problem(&m, "the seek table has 1 frames, the file 2");
+    expect_problem(&m, "has 1 frames, the file 2");
     maker_fini(&m);
 }
 
