@@ -480,7 +480,14 @@ tls_read(struct tls *tls, void *dst, size_t cap, size_t *n_out)
     return result;
 }
 
-/* With partial writes OpenSSL sends one record a call. */
+/* At most one record a call: of more, OpenSSL would not tell how much has gone
+ * until a whole call has, and a slow peer would look like a dead one. */
+static size_t
+record_len(size_t len)
+{
+    return len < SSL3_RT_MAX_PLAIN_LENGTH ? len : SSL3_RT_MAX_PLAIN_LENGTH;
+}
+
 enum tls_result
 tls_write(struct tls *tls, struct span bytes, size_t *n_out)
 {
@@ -493,8 +500,8 @@ tls_write(struct tls *tls, struct span bytes, size_t *n_out)
     while (result == TLS_DONE && sent < bytes.len) {
         size_t n = 0;
         begin_call();
-        result = result_of(tls,
-            SSL_write_ex(tls->ssl, bytes.ptr + sent, bytes.len - sent, &n));
+        result = result_of(tls, SSL_write_ex(tls->ssl, bytes.ptr + sent,
+                                    record_len(bytes.len - sent), &n));
         sent += n;
     }
     tls->is_write_pending = result == TLS_WANT_READ || result == TLS_WANT_WRITE;
