@@ -73,6 +73,42 @@ struct conn {
 
 static void conn_on_events(void *ctx, int events);
 
+/* Who owns a connection that finishes: its owner may be gone already. */
+static void
+nobody_hears(void *owner)
+{
+    (void)owner;
+}
+
+static void
+nobody_takes(void *owner, struct span *bytes)
+{
+    (void)owner;
+    (void)span_skip(bytes, bytes->len);
+}
+
+static void
+nobody_sees_end(void *owner, bool is_clean)
+{
+    (void)owner;
+    (void)is_clean;
+}
+
+static void
+nobody_asks_why(void *owner, const char *why)
+{
+    (void)owner;
+    (void)why;
+}
+
+static const struct conn_events nobody = {
+    .on_open = nobody_hears,
+    .on_bytes = nobody_takes,
+    .on_end = nobody_sees_end,
+    .on_room = nobody_hears,
+    .on_failed = nobody_asks_why,
+};
+
 void
 conn_env_init(struct conn_env *env, struct loop *loop,
     const struct clock *clock, const struct log *log)
@@ -81,6 +117,7 @@ conn_env_init(struct conn_env *env, struct loop *loop,
     env->clock = clock;
     env->log = log;
     env->count = 0;
+    env->finishing_count = 0;
     env->released_lsn = 0;
     list_init(&env->all);
     list_init(&env->waiting);
@@ -127,6 +164,7 @@ conn_shut(struct conn *c)
     list_drop(&c->ready);
     list_push(&c->env->dead, &c->all);
     c->env->count--;
+    c->env->finishing_count -= c->is_finishing ? 1 : 0;
 }
 
 void
@@ -305,10 +343,13 @@ conn_linger(struct conn *c)
 static void
 conn_discard(struct conn *c)
 {
-    ssize_t n = 0;
-    do {
+    ssize_t n = 1;
+    for (int round = 0; round < READ_ROUNDS && n > 0; round++) {
         n = read(c->fd, c->env->read_bytes, sizeof c->env->read_bytes);
-    } while (n > 0);
+    }
+    if (n > 0) {
+        return; /* level-triggered: the rest has its turn */
+    }
     if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         conn_shut(c);
     }
@@ -350,10 +391,18 @@ conn_stop_sending(struct conn *c)
     }
 }
 
+/* A peer that goes on taking gets all of it, however slowly. */
+static void
+conn_finish_deadline(struct conn *c)
+{
+    conn_deadline(c, LIMIT_FINISH_MS, "took too long to take the last bytes");
+}
+
 /* Sends what may be sent; false when the connection has failed or gone. */
 static bool
 conn_flush(struct conn *c)
 {
+    const size_t had = c->out.len;
     c->wants_write = false;
     while (conn_sendable(c) > 0) {
         size_t n = 0;
@@ -371,6 +420,9 @@ conn_flush(struct conn *c)
             conn_fail(c, tls_why(c->tls));
             return false;
         }
+    }
+    if (c->is_finishing && c->out.len < had) {
+        conn_finish_deadline(c);
     }
     if (c->out.len == 0) {
         if (c->out.cap > OUT_KEPT_BYTES) {
@@ -519,9 +571,11 @@ conn_finish(struct conn **cp)
         conn_shut(c);
         return;
     }
+    conn_set_owner(c, &nobody, NULL);
     c->is_finishing = true;
     c->is_paused = true;
-    conn_deadline(c, LIMIT_FINISH_MS, "took too long to take the last bytes");
+    c->env->finishing_count++;
+    conn_finish_deadline(c);
     if (c->sending == SENDING_ENDED) {
         conn_linger(c);
         return;
@@ -599,6 +653,16 @@ conn_fill(struct conn *c, size_t *len_out)
     return r;
 }
 
+/* Others have their turn. What is decrypted already no descriptor signals. */
+static void
+conn_read_on_later(struct conn *c)
+{
+    if (conn_may_read(c) && tls_has_pending(c->tls)) {
+        list_append(&c->env->ready, &c->ready);
+        loop_again(c->env->loop);
+    }
+}
+
 static void
 conn_read(struct conn *c)
 {
@@ -624,7 +688,8 @@ conn_read(struct conn *c)
             return;
         }
         rounds++;
-        if (rounds >= READ_ROUNDS && !tls_has_pending(c->tls)) {
+        if (rounds >= READ_ROUNDS) {
+            conn_read_on_later(c);
             break;
         }
     }
@@ -635,6 +700,7 @@ void
 conn_pause(struct conn *c)
 {
     c->is_paused = true;
+    list_drop(&c->ready);
     conn_update_watch(c);
 }
 

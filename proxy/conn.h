@@ -39,12 +39,13 @@ struct conn_env {
     struct loop *loop;
     const struct clock *clock;
     const struct log *log;
-    uint64_t released_lsn; /* the gate is open up to here */
-    struct list all;       /* every connection, for deadlines */
-    struct list waiting;   /* those with bytes behind the gate */
-    struct list ready;     /* those with bytes that no descriptor signals */
-    struct list dead;      /* closed this turn */
-    size_t count;          /* of `all` */
+    uint64_t released_lsn;  /* the gate is open up to here */
+    struct list all;        /* every connection, for deadlines */
+    struct list waiting;    /* those with bytes behind the gate */
+    struct list ready;      /* those with bytes that no descriptor signals */
+    struct list dead;       /* closed this turn */
+    size_t count;           /* of `all` */
+    size_t finishing_count; /* ownerless: their last bytes are on the way */
     uint8_t read_bytes[LIMIT_READ_BYTES];
 };
 

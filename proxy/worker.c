@@ -90,7 +90,7 @@ static void
 worker_stop_if_drained(struct worker *w)
 {
     if (w->gateway.is_draining && list_is_empty(&w->gateway.sessions) &&
-        list_is_empty(&w->gateway.fronts)) {
+        list_is_empty(&w->gateway.fronts) && w->env.finishing_count == 0) {
         loop_stop(w->loop);
     }
 }
