@@ -59,6 +59,9 @@ struct verifier {
     uint64_t line_count;
     char last_code;
     bool is_line_told;
+
+    uint8_t file_bytes[PLAYER_CHUNK_BYTES];
+    uint8_t text_bytes[PLAYER_CHUNK_BYTES];
 };
 
 /* A place in the recording as a person finds it: seconds of playing. */
@@ -429,9 +432,7 @@ static enum status
 pass_frame(struct verifier *v, const struct frame *f, struct buf *scratch,
     const char **broken_out, struct error *err)
 {
-    static uint8_t in_bytes[PLAYER_CHUNK_BYTES];
-    static uint8_t out_bytes[PLAYER_CHUNK_BYTES];
-    ZSTD_inBuffer in = {.src = in_bytes};
+    ZSTD_inBuffer in = {.src = v->file_bytes};
     uint64_t taken = 0;
     size_t hint = 1;
     enum status st = STATUS_OK;
@@ -440,14 +441,16 @@ pass_frame(struct verifier *v, const struct frame *f, struct buf *scratch,
     while (st == STATUS_OK && hint != 0) {
         if (in.pos == in.size && taken < f->len) {
             const uint64_t left = f->len - taken;
-            const size_t want =
-                left < sizeof in_bytes ? (size_t)left : sizeof in_bytes;
+            const size_t want = left < sizeof v->file_bytes
+                                    ? (size_t)left
+                                    : sizeof v->file_bytes;
             in.pos = 0;
-            st = file_pread(v->fd, in_bytes, want, (off_t)(f->offset + taken),
-                &in.size, err);
+            st = file_pread(v->fd, v->file_bytes, want,
+                (off_t)(f->offset + taken), &in.size, err);
             taken += in.size;
         }
-        ZSTD_outBuffer out = {.dst = out_bytes, .size = sizeof out_bytes};
+        ZSTD_outBuffer out = {
+            .dst = v->text_bytes, .size = sizeof v->text_bytes};
         if (st == STATUS_OK) {
             const size_t before = in.pos;
             hint = ZSTD_decompressStream(v->zstd, &out, &in);
@@ -459,7 +462,7 @@ pass_frame(struct verifier *v, const struct frame *f, struct buf *scratch,
                 *broken_out = "it ends too early";
                 return STATUS_OK;
             }
-            st = pass_text(v, span_of(out_bytes, out.pos), scratch, err);
+            st = pass_text(v, span_of(v->text_bytes, out.pos), scratch, err);
         }
     }
     return st;
@@ -684,6 +687,19 @@ open_verifier(struct verifier *v, const char *path, struct error *err)
                : STATUS_OK;
 }
 
+static void
+close_verifier(struct verifier *v)
+{
+    if (v->fd >= 0) {
+        (void)close(v->fd); /* read only: nothing to lose */
+    }
+    ZSTD_freeDCtx(v->zstd);
+    hasher_free(&v->hasher);
+    buf_fini(&v->line);
+    free(v->walked);
+    free(v);
+}
+
 enum status
 verify_file(const char *path, const struct ed25519_public *key,
     verify_progress_fn *progress, void *ctx, struct verify_report *out,
@@ -691,24 +707,20 @@ verify_file(const char *path, const struct ed25519_public *key,
 {
     *out = (struct verify_report){.file_len = 0};
     buf_init(&out->problems, PLAYER_PROBLEMS_MAX * (ERROR_TEXT_MAX + 1));
-    struct verifier v = {
-        .key = key,
-        .report = out,
-        .fd = -1,
-        .is_chain_known = true, /* all zeros before the first seal */
-        .is_text_known = true,
-    };
-    buf_init(&v.line, CAST_LINE_MAX);
-    enum status st = open_verifier(&v, path, err);
+    struct verifier *v = calloc(1, sizeof *v);
+    if (v == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "out of memory");
+    }
+    v->key = key;
+    v->report = out;
+    v->fd = -1;
+    v->is_chain_known = true; /* all zeros before the first seal */
+    v->is_text_known = true;
+    buf_init(&v->line, CAST_LINE_MAX);
+    enum status st = open_verifier(v, path, err);
     if (st == STATUS_OK) {
-        st = run(&v, progress, ctx, err);
+        st = run(v, progress, ctx, err);
     }
-    if (v.fd >= 0) {
-        (void)close(v.fd); /* read only: nothing to lose */
-    }
-    ZSTD_freeDCtx(v.zstd);
-    hasher_free(&v.hasher);
-    buf_fini(&v.line);
-    free(v.walked);
+    close_verifier(v);
     return st;
 }
