@@ -181,6 +181,13 @@ has_ended(const struct credential *c, int64_t margin_us)
     return c->expires && clock_wall_us(c->clock) >= c->expires_us - margin_us;
 }
 
+/* What was given last and has not ended serves while a renewal fails. */
+static bool
+may_use_old(const struct credential *c)
+{
+    return c->is_there && !c->is_stale && !has_ended(c, 0);
+}
+
 static void
 credential_wake(struct credential *c, const char *why)
 {
@@ -303,7 +310,7 @@ plugin_on_end(void *ctx, int status, struct span out)
         return;
     }
     plugin_failed(c, &err);
-    credential_wake(c, c->why);
+    credential_wake(c, may_use_old(c) ? NULL : c->why);
 }
 
 static enum status
@@ -319,13 +326,6 @@ static bool
 is_plugin_due(const struct credential *c)
 {
     return c->is_stale || !c->is_there || has_ended(c, PLUGIN_MARGIN_US);
-}
-
-/* What was given last and has not ended serves while a renewal fails. */
-static bool
-may_use_old(const struct credential *c)
-{
-    return c->is_there && !c->is_stale && !has_ended(c, 0);
 }
 
 static enum credential_answer

@@ -315,7 +315,9 @@ name_service_account(
         st = file_read(path, &name, err);
     }
     if (st == STATUS_OK) {
-        st = source_copy(span_trim(buf_view(&name)), &k->user_name, err);
+        struct span line = buf_view(&name);
+        (void)span_take_until(&(struct span){line.ptr, line.len}, '\n', &line);
+        st = source_copy(line, &k->user_name, err);
     }
     buf_fini(&name);
     return st;
