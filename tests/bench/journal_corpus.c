@@ -1,0 +1,157 @@
+/* Writes the journal of a worker that is gone, full of sessions of one kind,
+ * for the recorder to be timed over:
+ *
+ *   journal_corpus shell|log MIB STATE
+ *
+ * `shell`: terminals of some 40 KiB each, typed key by key. `log`: sessions of
+ * up to 64 MiB without a terminal, in the 32 KiB that a busy stream arrives in.
+ * Prints the sessions' bytes of output.
+ */
+#include "base/clock.h"
+#include "base/program.h"
+#include "tests/bench/corpus_text.h"
+#include "tests/support/journal_maker.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define MIB             (UINT64_C(1) << 20)
+#define MIB_MAX         4096u
+#define SHELL_BYTES     (UINT64_C(40) << 10) /* of one session */
+#define LOG_BYTES       (64 * MIB)
+#define LOG_CHUNK_BYTES (32u << 10)
+#define CHUNK_MAX       (64u << 10)
+#define NS_PER_MS       UINT64_C(1000000)
+#define TERMINAL        "\"tty\":true,\"subprotocol\":\"v5.channel.k8s.io\""
+#define NO_TERMINAL     "\"subprotocol\":\"v5.channel.k8s.io\""
+
+struct writer {
+    struct journal_maker journal;
+    struct corpus corpus;
+    struct buf chunk;
+    uint64_t session; /* key of the current one */
+    uint64_t bytes;   /* its output so far */
+};
+
+static void
+must(bool is_done)
+{
+    if (!is_done) {
+        abort();
+    }
+}
+
+static void
+put_output(struct writer *w, struct span bytes)
+{
+    journal_maker_put(
+        &w->journal, JOURNAL_DATA, w->session, STREAM_STDOUT, bytes);
+    w->bytes += bytes.len;
+}
+
+static void
+pass_time(struct writer *w, uint64_t most_ms)
+{
+    w->journal.mono_ns += corpus_random(&w->corpus, most_ms * NS_PER_MS);
+}
+
+/* ---- a terminal ---- */
+
+static void
+put_typed(struct writer *w)
+{
+    buf_clear(&w->chunk);
+    must(corpus_command(&w->corpus, &w->chunk) == STATUS_OK);
+    struct span keys = buf_view(&w->chunk);
+    struct span key;
+    while (span_take(&keys, 1, &key)) {
+        pass_time(w, 250);
+        put_output(w, key); /* its echo */
+    }
+    pass_time(w, 500);
+    put_output(w, SPAN_LIT("\r\n"));
+}
+
+static void
+put_shell(struct writer *w, uint64_t bytes)
+{
+    journal_maker_size(&w->journal, w->session, 120, 40);
+    while (w->bytes < bytes) {
+        buf_clear(&w->chunk);
+        must(corpus_prompt(&w->corpus, &w->chunk) == STATUS_OK);
+        put_output(w, buf_view(&w->chunk));
+        put_typed(w);
+        buf_clear(&w->chunk);
+        must(corpus_output(&w->corpus, &w->chunk) == STATUS_OK);
+        pass_time(w, 50);
+        put_output(w, buf_view(&w->chunk));
+        pass_time(w, 5000); /* to read it */
+    }
+}
+
+/* ---- a log ---- */
+
+static void
+put_log(struct writer *w, uint64_t bytes)
+{
+    while (w->bytes < bytes) {
+        while (w->chunk.len < LOG_CHUNK_BYTES) {
+            must(corpus_log_line(&w->corpus, &w->chunk) == STATUS_OK);
+        }
+        put_output(w, span_of(buf_view(&w->chunk).ptr, LOG_CHUNK_BYTES));
+        buf_consume(&w->chunk, LOG_CHUNK_BYTES);
+        pass_time(w, 2);
+    }
+}
+
+/* ---- sessions ---- */
+
+typedef void put_fn(struct writer *w, uint64_t bytes);
+
+static void
+put_session(struct writer *w, const char *facts, put_fn *put, uint64_t bytes)
+{
+    const int64_t now = clock_wall_us(&clock_system);
+    const struct uuid id = uuid_v7(now);
+    w->bytes = 0;
+    w->session = journal_maker_open_session(&w->journal, &id, now, facts);
+    put(w, bytes);
+    journal_maker_note(&w->journal, JOURNAL_STATUS, w->session,
+        "{\"metadata\":{},\"status\":\"Success\"}");
+    journal_maker_note(
+        &w->journal, JOURNAL_CLOSE, w->session, "{\"status\":\"complete\"}");
+}
+
+static uint64_t
+put_sessions(struct writer *w, bool is_shell, uint64_t bytes)
+{
+    const uint64_t most = is_shell ? SHELL_BYTES : LOG_BYTES;
+    uint64_t done = 0;
+    while (done < bytes) {
+        const uint64_t left = bytes - done;
+        put_session(w, is_shell ? TERMINAL : NO_TERMINAL,
+            is_shell ? put_shell : put_log, left < most ? left : most);
+        done += w->bytes;
+    }
+    return done;
+}
+
+int
+main(int argc, char **argv)
+{
+    uint64_t mib = 0;
+    const bool is_shell = argc == 4 && span_eq_str(span_str(argv[1]), "shell");
+    const bool is_log = argc == 4 && span_eq_str(span_str(argv[1]), "log");
+    if ((!is_shell && !is_log) ||
+        !span_to_u64(span_str(argv[2]), MIB_MAX, &mib)) {
+        fprintf(stderr, "usage: journal_corpus shell|log MIB STATE\n");
+        return EXIT_USAGE;
+    }
+    struct writer w = {.corpus = {.random = 20261124}};
+    buf_init(&w.chunk, CHUNK_MAX);
+    journal_maker_open(&w.journal, argv[3]);
+    printf("%" PRIu64 "\n", put_sessions(&w, is_shell, mib * MIB));
+    journal_maker_close(&w.journal);
+    buf_fini(&w.chunk);
+    return EXIT_DONE;
+}

@@ -1,0 +1,214 @@
+"""The five measurements. Each takes its targets in turns (A B C A B C ...), so
+that whatever else the machine does falls on all of them, and prints its part
+of the table."""
+import gzip
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import time
+import urllib.parse
+
+import meter
+import stand
+import table
+
+MIB = 1 << 20
+GIB = 1 << 30
+LINE = ("2026-11-24 22:43:56 INFO shop.orders request 8c1f completed, "
+        "status=200 dur=12ms")  # 80 columns
+EXEC = "/api/v1/namespaces/default/pods/web/exec?"
+
+
+def exec_path(*command):
+    """Of a terminal session in the cluster's `web` pod."""
+    query = [("command", word) for word in command]
+    query += [("stdin", "true"), ("stdout", "true"), ("tty", "true")]
+    return EXEC + urllib.parse.urlencode(query, quote_via=urllib.parse.quote)
+
+
+def samples_of(targets):
+    return {t.name: [] for t in targets}
+
+
+# ---- bulk output ----
+
+def kubectl_bulk(s, target, mib, websocket):
+    """MiB/s; the bytes are counted, so that a lost tail is not speed."""
+    env = dict(s.env, KUBECTL_REMOTE_COMMAND_WEBSOCKETS=str(websocket).lower())
+    argv = [s.env["KUBECTL"], "--kubeconfig", target.kubeconfig, "exec", "web",
+            "--", "sh", "-c", f"yes '{LINE}' | head -c {mib * MIB}"]
+    start = time.monotonic()
+    kubectl = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE)
+    counted = subprocess.run(["wc", "-c"], stdin=kubectl.stdout,
+                             capture_output=True, check=True)
+    kubectl.stdout.close()
+    seconds = time.monotonic() - start
+    if kubectl.wait() != 0 or int(counted.stdout) != mib * MIB:
+        raise SystemExit(f"bench: {target.name}: exec gave "
+                         f"{int(counted.stdout)} bytes, exit "
+                         f"{kubectl.returncode}")
+    return mib / seconds
+
+
+def bulk(s, transport, mib, rounds):
+    speed, proxy, recorder = (samples_of(s.targets) for _ in range(3))
+    for _ in range(rounds):
+        for t in s.targets:
+            proxy_before = t.proxy_cpu() if t.proxy_pid else 0
+            recorder_before = t.recorder_cpu() if t.recorder_pid else 0
+            speed[t.name].append(
+                kubectl_bulk(s, t, mib, transport == "WebSocket"))
+            t.wait_until_recorded()
+            per_gib = GIB / (mib * MIB)
+            if t.proxy_pid:
+                proxy[t.name].append(
+                    (t.proxy_cpu() - proxy_before) * per_gib)
+            if t.recorder_pid:
+                recorder[t.name].append(
+                    (t.recorder_cpu() - recorder_before) * per_gib)
+    table.heading(f"Bulk output over {transport}, kubectl exec, "
+                  f"{mib} MiB x {rounds}", speed)
+    table.row("MiB/s", speed.values())
+    table.row("proxy, CPU s/GiB", proxy.values(), table.target(
+        proxy["kubetape"], 1.3 * statistics.median(proxy["haproxy"]), True,
+        "1.3 x haproxy"))
+    table.row("recorder, CPU s/GiB", recorder.values())
+
+
+# ---- keystrokes ----
+
+def keystrokes(s, count):
+    out = subprocess.run(
+        [stand.program("exec_client"), "keys", "--count", str(count), "--ca",
+         s.ca, "--token-file", s.token_file, "--path",
+         exec_path("sh", "-c", "stty raw -echo; exec cat"),
+         *(t.address for t in s.targets)],
+        check=True, stdout=subprocess.PIPE, text=True).stdout
+    taken = [[] for _ in s.targets]
+    for line in out.splitlines():
+        index, nanoseconds = line.split()
+        taken[int(index)].append(int(nanoseconds) / 1000)
+    p50 = [[statistics.median(t)] for t in taken]
+    p99 = [[statistics.quantiles(t, n=100)[98]] for t in taken]
+    table.heading(f"Keystroke round trip, terminal running cat, {count} each "
+                  "in turns of 100", (t.name for t in s.targets))
+    haproxy_p50, kubetape_p50 = p50[1], p50[2]
+    table.row("p50, us", p50, table.target(
+        kubetape_p50, haproxy_p50[0] + 60, True, "haproxy + 60 us"))
+    table.row("p99, us", p99)
+
+
+# ---- requests ----
+
+def wrk(s, target, seconds):
+    """Requests a second, and how many in all."""
+    out = subprocess.run(
+        ["wrk", "-t1", "-c10", f"-d{seconds}s", "-H",
+         f"Authorization: Bearer {s.token}", f"https://{target.address}/version"],
+        check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in out or "Socket errors" in out:
+        raise SystemExit(f"bench: {target.name}: {out}")
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
+    return rate, int(re.search(r"(\d+) requests in", out)[1])
+
+
+def requests(s, seconds, rounds):
+    rates, cpu = samples_of(s.targets), samples_of(s.targets)
+    for _ in range(rounds):
+        for t in s.targets:
+            before = t.proxy_cpu() if t.proxy_pid else 0
+            rate, count = wrk(s, t, seconds)
+            rates[t.name].append(rate)
+            if t.proxy_pid:
+                cpu[t.name].append((t.proxy_cpu() - before) / count * 1e6)
+    table.heading(f"GET /version, 10 kept connections, wrk, {seconds} s x "
+                  f"{rounds}", rates)
+    table.row("requests/s", rates.values(), table.target(
+        rates["kubetape"], 0.8 * statistics.median(rates["haproxy"]), False,
+        "0.8 x haproxy"))
+    table.row("proxy, CPU us/request", cpu.values())
+
+
+# ---- idle sessions ----
+
+def idle_memory(s, target, count):
+    """KiB a session, of all the target's processes."""
+    before = target.memory_kib()
+    client = subprocess.Popen(
+        [stand.program("exec_client"), "idle", "--count", str(count), "--ca",
+         s.ca, "--token-file", s.token_file, "--path", exec_path("cat"),
+         target.address],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if client.stdout.readline() != "open\n":
+            raise SystemExit(f"bench: {target.name}: no {count} sessions")
+        target.wait_until_recorded()
+        return (target.memory_kib() - before) / count
+    finally:
+        client.stdin.close()
+        client.stdout.close()
+        client.wait()
+
+
+def idle(s, count):
+    proxies = [s.haproxy, s.kubetape]
+    memory = {s.direct.name: []}
+    for t in proxies:
+        memory[t.name] = [idle_memory(s, t, count)]
+    table.heading(f"Memory of an idle session (exec cat, one key answered), "
+                  f"{count} at once, PSS of all processes", memory)
+    table.row("KiB a session", memory.values(), table.target(
+        memory["kubetape"], 200, True, "200 KiB"))
+
+
+# ---- the recorder alone ----
+
+def record(s, kind, mib, round_number):
+    """Output MB, CPU seconds, and the recordings it made."""
+    folder = s.folder / f"recorder-{kind}-{round_number}"
+    config = folder.with_suffix(".yaml")
+    config.write_text(f"state: {folder}\n"
+                      f"upstream: {{kubeconfig: {s.env['ALICE_KUBECONFIG']}}}\n"
+                      "log: {level: warn}\n")
+    folder.mkdir()
+    out = subprocess.run([stand.program("journal_corpus"), kind, str(mib),
+                          folder], check=True, capture_output=True)
+    os.sync()  # the writer's dirty pages are not the recorder's work
+    argv = [stand.program("kubetape-recorder"), "--config", config]
+    recorder = stand.start(s.stack, argv, folder.with_suffix(".log"))
+    deadline = time.monotonic() + 120
+    # The journal of a worker that is gone is removed once all is recorded.
+    while any((folder / "journal").iterdir()):
+        if recorder.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit("bench: the recorder did not finish: " +
+                             folder.with_suffix(".log").read_text()[-2000:])
+        time.sleep(0.1)
+    cpu = meter.cpu_seconds([recorder.pid])
+    stand.stop(recorder)
+    files = sorted((folder / "recordings").rglob("*.cast.zst"))
+    return int(out.stdout) / 1e6, cpu, files
+
+
+def gzipped(path: pathlib.Path):
+    """Bytes of `gzip -6` of the plain asciicast."""
+    cast = subprocess.run(["zstdcat", path], check=True,
+                          capture_output=True).stdout
+    return len(gzip.compress(cast, 6))
+
+
+def recorder(s, sizes, rounds):
+    for kind, mib in sizes:
+        speeds = []
+        for n in range(rounds):
+            mb, cpu, files = record(s, kind, mib, n)
+            speeds.append(mb / cpu)
+        size = sum(f.stat().st_size for f in files) / 1e6
+        gzip_size = sum(map(gzipped, files)) / 1e6
+        table.heading(f"Recorder alone, {kind} corpus, {mb:.0f} MB of output in "
+                      f"{len(files)} sessions x {rounds}", ["kubetape"])
+        table.row("MB/s per core, seals on", [speeds])
+        table.row("MB on disk", [[size]],
+                  f"gzip -6 of the plain asciicast: {table.number(gzip_size)} "
+                  f"MB ({size / gzip_size:.2f} x)")
