@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "player/kubeconfig_merge.h"
 #include "player/limits.h"
-#include "player/local_token.h"
+#include "base/local_token.h"
 #include "schema/utf8.h"
 #include <limits.h>
 #include <string.h>

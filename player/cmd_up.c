@@ -5,7 +5,7 @@
 #include "player/client_access.h"
 #include "player/command.h"
 #include "player/limits.h"
-#include "player/local_token.h"
+#include "base/local_token.h"
 #include "player/store.h"
 #include "player/supervise.h"
 #include "player/user_kubeconfig.h"
