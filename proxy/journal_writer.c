@@ -35,6 +35,8 @@ struct helper {
     bool is_stopping;
     bool wants_spare;
     bool has_spare;
+    bool is_short;        /* the last spare could not be made */
+    bool has_new_name;    /* the folder is owed a sync */
     bool has_failed;      /* a sync failed: what the disk holds is unknown */
     uint64_t sync_target; /* sync everything below this LSN: */
     int current_fd;       /* this segment, and the full ones before it */
@@ -67,6 +69,7 @@ struct journal_writer {
     size_t batch_split;   /* where the next segment's records begin; 0: no */
     bool must_roll;       /* the next record goes to the next segment */
     bool is_failing;      /* the last write did not work */
+    bool is_short;        /* as the helper's: no segment to go on in */
     bool has_lost_sync;   /* sticky, see helper.has_failed */
     uint64_t position_read_ns;
     struct journal_position position;
@@ -106,14 +109,38 @@ spare_create(const struct journal_writer *w, struct error *err)
     return st;
 }
 
+static bool
+segment_is_released(uint64_t number, uint64_t current, uint64_t released_lsn)
+{
+    return number < current &&
+           released_lsn >= (number + 1) * JOURNAL_SEGMENT_BYTES;
+}
+
+/* What a recorder that was behind has released since: one segment is enough to
+ * go on with, the others go back to the disk. The oldest that is left. */
+static uint64_t
+surplus_remove(const struct journal_writer *w, uint64_t oldest,
+    uint64_t current, uint64_t released_lsn)
+{
+    while (segment_is_released(oldest + 1, current, released_lsn)) {
+        char name[JOURNAL_SEGMENT_NAME_MAX];
+        char path[PATH_MAX];
+        journal_segment_name(oldest, name);
+        if (dir_path(w, name, path, NULL) != STATUS_OK || unlink(path) != 0) {
+            break;
+        }
+        oldest++;
+    }
+    return oldest;
+}
+
 /* The oldest segment becomes the spare when the recorder has released all of
  * it; otherwise a new file is made. */
 static enum status
 spare_prepare(struct journal_writer *w, uint64_t oldest, uint64_t current,
     uint64_t released_lsn, bool *recycled_out, struct error *err)
 {
-    *recycled_out = oldest < current &&
-                    released_lsn >= (oldest + 1) * JOURNAL_SEGMENT_BYTES;
+    *recycled_out = segment_is_released(oldest, current, released_lsn);
     if (!*recycled_out) {
         return spare_create(w, err);
     }
@@ -176,19 +203,22 @@ segment_begin(
 
 /* ---- the helper thread ---- */
 
-/* Syncs what was full and what is current at this moment, without the lock. */
+/* Syncs what was full and what is current at this moment, without the lock:
+ * the bytes, and the names by which they are found. */
 static void
 helper_sync(struct journal_writer *w)
 {
     struct helper *h = &w->helper;
     const uint64_t target = h->sync_target;
+    const bool has_new_name = h->has_new_name;
+    h->has_new_name = false;
     const size_t full_count = h->full_count;
     int fds[LIMIT_UNSYNCED_SEGMENTS + 1];
     memcpy(fds, h->full_fds, sizeof h->full_fds);
     fds[full_count] = h->current_fd;
     pthread_mutex_unlock(&h->mutex);
 
-    bool is_synced = true;
+    bool is_synced = !has_new_name || file_fsync_dir(w->dir, NULL) == STATUS_OK;
     for (size_t i = 0; i <= full_count; i++) {
         is_synced = fdatasync(fds[i]) == 0 && is_synced;
     }
@@ -209,23 +239,26 @@ static void
 helper_make_spare(struct journal_writer *w)
 {
     struct helper *h = &w->helper;
-    const uint64_t oldest = h->oldest;
+    uint64_t oldest = h->oldest;
     const uint64_t current = h->current;
     const uint64_t released = h->released_lsn;
+    const bool was_short = h->is_short;
     pthread_mutex_unlock(&h->mutex);
 
     struct error err;
     bool is_recycled = false;
+    oldest = surplus_remove(w, oldest, current, released);
     const enum status st =
         spare_prepare(w, oldest, current, released, &is_recycled, &err);
-    if (st != STATUS_OK) {
+    if (st != STATUS_OK && !was_short) {
         log_error(w->log, "journal.spare_failed", &err);
     }
 
     pthread_mutex_lock(&h->mutex);
     h->wants_spare = false;
     h->has_spare = st == STATUS_OK;
-    h->oldest += is_recycled && st == STATUS_OK ? 1 : 0;
+    h->is_short = st != STATUS_OK;
+    h->oldest = oldest + (is_recycled && st == STATUS_OK ? 1 : 0);
     loop_wake_send(w->wake);
 }
 
@@ -262,6 +295,20 @@ helper_want_sync(struct journal_writer *w)
     pthread_mutex_unlock(&h->mutex);
 }
 
+/* What a full disk refused it may take now. */
+static void
+helper_try_spare_again(struct journal_writer *w)
+{
+    struct helper *h = &w->helper;
+    pthread_mutex_lock(&h->mutex);
+    if (h->is_short) {
+        h->released_lsn = w->position.released_lsn;
+        h->wants_spare = true;
+        pthread_cond_signal(&h->wanted);
+    }
+    pthread_mutex_unlock(&h->mutex);
+}
+
 static void
 helper_stop(struct journal_writer *w)
 {
@@ -285,6 +332,7 @@ journal_writer_on_wake(void *ctx)
     pthread_mutex_lock(&w->helper.mutex);
     const bool has_failed = w->helper.has_failed;
     w->synced_lsn = w->helper.synced;
+    w->is_short = w->helper.is_short;
     pthread_mutex_unlock(&w->helper.mutex);
     if (has_failed && !w->has_lost_sync) {
         w->has_lost_sync = true;
@@ -305,8 +353,9 @@ segment_may_roll(struct journal_writer *w)
     struct helper *h = &w->helper;
     pthread_mutex_lock(&h->mutex);
     const bool may = h->has_spare && h->full_count < LIMIT_UNSYNCED_SEGMENTS;
-    if (!h->has_spare) {
-        h->wants_spare = true;
+    h->released_lsn = w->position.released_lsn;
+    if (!h->has_spare && !h->is_short) {
+        h->wants_spare = true; /* else the timer asks again */
     }
     if (!may) {
         h->sync_target = w->written_lsn;
@@ -327,7 +376,10 @@ segment_roll(struct journal_writer *w)
         return false;
     }
     if (segment_begin(w, w->segment + 1, &fd, &err) != STATUS_OK) {
-        log_error(w->log, "journal.segment_failed", &err);
+        if (!w->is_failing) {
+            log_error(w->log, "journal.segment_failed", &err);
+        }
+        w->is_failing = true;
         return false;
     }
     pthread_mutex_lock(&h->mutex);
@@ -335,7 +387,7 @@ segment_roll(struct journal_writer *w)
     h->full_count++;
     h->current_fd = fd;
     h->current = w->segment + 1;
-    h->released_lsn = w->position.released_lsn;
+    h->has_new_name = true;
     h->has_spare = false;
     h->wants_spare = true;
     pthread_cond_signal(&h->wanted);
@@ -355,8 +407,15 @@ batch_add(struct journal_writer *w, const struct journal_record *r)
 {
     static const uint8_t zeros[8];
     uint8_t head[JOURNAL_RECORD_HEAD_LEN];
+    uint8_t *tail = NULL;
+    /* All of it or nothing: half a record would move all that follow. */
+    enum status st =
+        buf_reserve(&w->batch, journal_record_size(r->payload.len), &tail);
+    if (st != STATUS_OK) {
+        return st;
+    }
     journal_record_encode(r, w->salt, head);
-    enum status st = buf_append(&w->batch, span_of(head, sizeof head));
+    st = buf_append(&w->batch, span_of(head, sizeof head));
     if (st == STATUS_OK) {
         st = buf_append(&w->batch, r->payload);
     }
@@ -371,6 +430,20 @@ static void
 salt_draw(struct journal_writer *w)
 {
     random_bytes(&w->salt, sizeof w->salt);
+}
+
+/* A record may end where its segment ends: then next_lsn is the first byte of
+ * the next one, where a head is and no record can be. */
+static uint64_t
+segment_of_last(const struct journal_writer *w)
+{
+    return (w->next_lsn - 1) / JOURNAL_SEGMENT_BYTES;
+}
+
+static uint64_t
+segment_left(const struct journal_writer *w)
+{
+    return (segment_of_last(w) + 1) * JOURNAL_SEGMENT_BYTES - w->next_lsn;
 }
 
 /* The next record does not fit into its segment: closes that with a PAD, where
@@ -390,7 +463,7 @@ batch_turn_page(struct journal_writer *w, uint64_t left)
             return st;
         }
     }
-    const uint64_t number = w->next_lsn / JOURNAL_SEGMENT_BYTES + 1;
+    const uint64_t number = segment_of_last(w) + 1;
     salt_draw(w);
     w->next_lsn = number * JOURNAL_SEGMENT_BYTES + JOURNAL_SEGMENT_HEAD_LEN;
     if (w->batch.len > 0) {
@@ -472,8 +545,7 @@ journal_writer_append(struct journal_writer *w, enum journal_kind kind,
     if (buf_room(&w->batch) < size + JOURNAL_RECORD_HEAD_LEN) {
         return STATUS_LIMIT;
     }
-    const uint64_t left =
-        JOURNAL_SEGMENT_BYTES - w->next_lsn % JOURNAL_SEGMENT_BYTES;
+    const uint64_t left = segment_left(w);
     if (size > left) {
         const enum status st = batch_turn_page(w, left);
         if (st != STATUS_OK) {
@@ -594,6 +666,8 @@ journal_writer_is_ready(struct journal_writer *w, const char **why_out)
     const int64_t silent_us = clock_wall_us(w->clock) - w->position.wall_us;
     if (w->is_failing || w->has_lost_sync) {
         *why_out = "the session journal cannot be written";
+    } else if (w->is_short) {
+        *why_out = "the disk has no room for the session journal";
     } else if (silent_us > (int64_t)w->options.recorder_timeout_ms * 1000) {
         *why_out = "the recorder is not running";
     } else if (w->next_lsn - w->position.released_lsn > w->options.max_bytes) {
@@ -613,6 +687,7 @@ journal_writer_on_timer(void *ctx)
     journal_writer_flush(w); /* what a failing disk did not take */
     helper_want_sync(w);
     position_read(w);
+    helper_try_spare_again(w);
 }
 
 static enum status
@@ -623,6 +698,7 @@ helper_start(struct journal_writer *w, struct error *err)
     h->synced = w->written_lsn;
     h->sync_target = w->written_lsn;
     h->wants_spare = true;
+    h->has_new_name = true;
     pthread_mutex_init(&h->mutex, NULL);
     pthread_cond_init(&h->wanted, NULL);
     const int failed = pthread_create(&h->thread, NULL, helper_main, w);
