@@ -13,6 +13,9 @@
 /* After a failure nobody may make the proxy ask again at once. */
 #define PAUSE_MS 1000u
 
+/* How often a renewal that fails is tried while nobody waits for it. */
+#define RENEW_PAUSE_MS 5000u
+
 #define WHY_MAX 1024
 
 /* The last answer. */
@@ -111,8 +114,10 @@ subject_set_failed(struct subject *s, const char *why)
     s->has_failed = true;
     s->failed_ns = clock_mono_ns(s->o.parts->clock);
     snprintf(s->why, sizeof s->why, "%s", why);
-    log_event(s->o.parts->log, LOG_WARN, "identity.unavailable",
-        LOG_S("why", s->why));
+    /* Strangers may not fill the log. */
+    log_event(s->o.parts->log,
+        s->o.power == CALLER_AS_PROXY ? LOG_WARN : LOG_DEBUG,
+        "identity.unavailable", LOG_S("why", s->why));
 }
 
 static void
@@ -279,7 +284,7 @@ is_renewal_due(const struct subject *s)
 {
     const uint64_t renew_ms = s->o.terms->renew_ms;
     return renew_ms > 0 && !subject_is_busy(s) &&
-           !(s->has_failed && is_within(s, s->failed_ns, PAUSE_MS)) &&
+           !(s->has_failed && is_within(s, s->failed_ns, RENEW_PAUSE_MS)) &&
            !(s->knowledge == KNOWS_CALLER &&
                is_within(s, s->known_ns, renew_ms));
 }

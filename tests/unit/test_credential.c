@@ -540,6 +540,32 @@ test_plugin_talks_too_much(void **state)
     expect_failure(b, want);
 }
 
+/* Ends itself, since nobody wants to wait for the real minute. */
+static void
+test_plugin_is_killed(void **state)
+{
+    struct bed *b = *state;
+    char want[512];
+    struct asker a;
+    const char *why = NULL;
+    put(b, "plugin", "#!/bin/sh\nsleep 0.1; kill -9 $$\n", 0700);
+    open_as(b, EXEC);
+    snprintf(want, sizeof want,
+        "credential plugin %s/./plugin: it was ended by signal 9; try harder",
+        b->folder);
+    expect_failure(b, want);
+    pass_seconds(1);
+    asker_init(&a, b);
+    assert_int_equal(ask(&a, &why), CREDENTIAL_WAIT);
+    pass_seconds(60);
+    turn_until_called(b, &a);
+    snprintf(want, sizeof want,
+        "credential plugin %s/./plugin: it did not end in 60 seconds; try "
+        "harder",
+        b->folder);
+    assert_string_equal(a.why, want);
+}
+
 static void
 test_plugin_lies(void **state)
 {
@@ -650,6 +676,7 @@ main(void)
         TEST(test_plugin_fails_late),
         TEST(test_plugin_missing),
         TEST(test_plugin_talks_too_much),
+        TEST(test_plugin_is_killed),
         TEST(test_plugin_lies),
         TEST(test_plugin_certificate),
     };
