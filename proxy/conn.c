@@ -483,10 +483,16 @@ conn_queue(struct conn *c, struct span bytes, uint64_t lsn)
     return STATUS_OK;
 }
 
+bool
+conn_may_send(const struct conn *c)
+{
+    return c->state <= CONN_OPEN && c->sending == SENDING_OPEN;
+}
+
 enum status
 conn_send(struct conn *c, struct span bytes, uint64_t lsn)
 {
-    if (c->state > CONN_OPEN || c->sending != SENDING_OPEN) {
+    if (!conn_may_send(c)) {
         return STATUS_CLOSED;
     }
     if (lsn <= c->env->released_lsn) {

@@ -80,6 +80,8 @@ void conn_close(struct conn **c); /* at once; NULL is fine */
  * full: an owner that heeds conn_is_full never sees it. */
 enum status conn_send(
     struct conn *c, struct span bytes, uint64_t lsn) MUST_CHECK;
+/* Whether conn_send would not answer STATUS_CLOSED. */
+bool conn_may_send(const struct conn *c);
 /* After what was sent: close_notify. The other direction stays open. */
 void conn_end(struct conn *c);
 /* After what was sent: close_notify, then close; the connection is no longer

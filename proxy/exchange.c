@@ -290,11 +290,12 @@ exchange_on_upgraded(void *owner, const struct http_head *h, struct conn *back)
     struct http_message m;
     x->call = NULL;
     enum status st = demux_for(x, h, &demux, &err);
-    if (st == STATUS_OK) {
-        st = tap_upgraded(x->tap, subprotocol_of(x, h));
-    }
-    if (st == STATUS_OK) {
-        st = rewrite_response(h, false, span_str(tap_id(x->tap)), &m);
+    if (st == STATUS_OK &&
+        (tap_upgraded(x->tap, subprotocol_of(x, h)) != STATUS_OK ||
+            rewrite_response(h, false, span_str(tap_id(x->tap)), &m) !=
+                STATUS_OK)) {
+        st = error_set(
+            &err, STATUS_LIMIT, "its response has too many header fields");
     }
     if (st != STATUS_OK) {
         conn_close(&back);

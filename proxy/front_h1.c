@@ -343,6 +343,9 @@ front_begin(struct front *f, struct request *r)
 static bool
 front_step_head(struct front *f, struct span *bytes)
 {
+    if (bytes->len == 0 || conn_is_full(f->conn)) {
+        return false; /* a client that takes no answers asks no more */
+    }
     struct request *r = request_new();
     if (r == NULL) {
         front_close(f);
@@ -373,7 +376,7 @@ front_step_body(struct front *f, struct span *bytes)
 {
     struct request *r = f->request;
     struct http_body_piece piece;
-    if (r->is_body_over || !r->is_body_wanted) {
+    if (r->is_body_over || (!r->is_body_wanted && bytes->len > 0)) {
         return false;
     }
     switch (http_body_next(&r->body, bytes, &piece)) {
@@ -403,7 +406,7 @@ front_on_bytes(void *owner, struct span *bytes)
     struct front *f = owner;
     bool goes_on = true;
     f->is_busy = true;
-    while (goes_on && f->conn != NULL && bytes->len > 0) {
+    while (goes_on && f->conn != NULL) {
         goes_on = f->request == NULL ? front_step_head(f, bytes)
                                      : front_step_body(f, bytes);
     }
@@ -417,7 +420,12 @@ front_on_end(void *owner, bool is_clean)
 {
     struct front *f = owner;
     const struct request *r = f->request;
-    if (!is_clean || r == NULL || !r->is_body_over) {
+    if (is_clean && r == NULL) {
+        conn_finish(&f->conn); /* the last answer may still be on its way */
+        front_retire(f);
+        return;
+    }
+    if (!is_clean || !r->is_body_over) {
         front_close(f);
         return;
     }
@@ -431,7 +439,9 @@ static void
 front_on_room(void *owner)
 {
     struct front *f = owner;
-    if (f->request != NULL && f->request->exchange != NULL) {
+    if (f->request == NULL) {
+        conn_resume(f->conn);
+    } else if (f->request->exchange != NULL) {
         exchange_on_room(f->request->exchange);
     }
 }

@@ -1,6 +1,5 @@
 #include "proxy/http_message.h"
 
-#include <assert.h>
 #include <inttypes.h>
 
 void
@@ -33,7 +32,9 @@ http_message_response(
 enum status
 http_message_add(struct http_message *m, struct span name, struct span value)
 {
-    assert(http_name_is_valid(name) && http_value_is_valid(value));
+    if (!http_name_is_valid(name) || !http_value_is_valid(value)) {
+        return STATUS_INVALID;
+    }
     if (m->field_count == HTTP_MESSAGE_FIELDS) {
         return STATUS_LIMIT;
     }

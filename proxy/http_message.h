@@ -30,7 +30,8 @@ void http_message_request(
     struct http_message *m, struct span method, struct span target);
 void http_message_response(
     struct http_message *m, unsigned status, struct span reason);
-/* STATUS_LIMIT when there are too many; names and values must be valid. */
+/* STATUS_LIMIT when there are too many; STATUS_INVALID for what could end the
+ * field early: a token may come from anywhere. */
 enum status http_message_add(
     struct http_message *m, struct span name, struct span value) MUST_CHECK;
 

@@ -172,15 +172,18 @@ call_cancel(struct call **cp)
     }
 }
 
+/* `is_exact`: nothing came behind the response. A server that says more would
+ * answer the next request with that. */
 static void
-call_complete(struct call *c)
+call_complete(struct call *c, bool is_exact)
 {
     struct back *b = c->back;
     const struct call_events *events = c->events;
     void *owner = c->owner;
     const struct http_field *trailers = b->body.trailers;
     const size_t trailer_count = b->body.trailer_count;
-    const bool is_kept = b->may_be_kept && c->is_sent && !c->is_upgrade;
+    const bool is_kept = is_exact && b->may_be_kept && c->is_sent &&
+                         !c->is_upgrade && conn_may_send(b->conn);
     b->call = NULL;
     b->is_in_body = false;
     call_free(c);
@@ -207,7 +210,10 @@ call_place(
     }
     c->back = b;
     b->call = c;
-    return conn_send(b->conn, buf_view(&c->head), c->lsn);
+    const enum status st = conn_send(b->conn, buf_view(&c->head), c->lsn);
+    return st == STATUS_OK
+               ? STATUS_OK
+               : error_set(err, st, "the request head could not be sent");
 }
 
 /* A kept connection may have been closed by the server at the moment when it
@@ -309,11 +315,13 @@ back_step_body(struct back *b, struct span *bytes)
     switch (http_body_next(&b->body, bytes, &piece)) {
     case FEED_PIECE:
         if (piece.fact == HTTP_BODY_END) {
-            call_complete(c);
+            call_complete(c, bytes->len == 0);
             return false;
         }
         c->events->on_body(c->owner, piece.bytes);
-        return b->call == c && !b->is_paused;
+        /* Paused or not: an end that needs no more bytes is told now, since
+         * no byte will come to tell it later. */
+        return b->call == c && (!b->is_paused || bytes->len == 0);
     case FEED_MORE:
         return false;
     case FEED_BAD:
@@ -365,7 +373,7 @@ back_on_end(void *owner, bool is_clean)
     struct back *b = owner;
     if (b->call != NULL && b->is_in_body && is_clean &&
         http_body_closed(&b->body)) {
-        call_complete(b->call);
+        call_complete(b->call, true);
         return;
     }
     back_lost(b, "the API server closed the connection");

@@ -268,14 +268,13 @@ worker_open(struct worker *w, struct error *err)
 }
 
 static void
-close_fronts_and_conns(struct worker *w)
+close_sessions_and_fronts(struct worker *w)
 {
     /* Whatever still lives is over: bytes behind the gate stay unsent. */
     session_end_all(&w->gateway, "the proxy is shutting down");
     front_h1_close_all(&w->gateway);
     exchange_bury(&w->gateway);
     front_h1_bury(&w->gateway);
-    conn_env_close_all(&w->env);
 }
 
 static void
@@ -283,12 +282,10 @@ worker_close(struct worker *w)
 {
     struct gateway *g = &w->gateway;
     loop_watch_close(&w->listener);
-    close_fronts_and_conns(w);
+    close_sessions_and_fronts(w);
     identity_close(&g->identity);
-    if (g->upstream != NULL) {
-        upstream_close(&g->upstream);
-    }
-    conn_env_bury(&w->env);
+    upstream_close(&g->upstream);
+    conn_env_close_all(&w->env); /* those without an owner */
     credential_close(&g->credential);
     journal_writer_close(&g->journal);
     kubeconfig_free(&w->kubeconfig);
