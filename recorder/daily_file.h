@@ -17,6 +17,9 @@ struct daily_file;
 
 enum status daily_file_new(const struct session_env *env,
     struct daily_file **out, struct error *err) MUST_CHECK;
+/* Finishes files of earlier days that a stop or a crash left open. */
+enum status daily_file_finish_old(
+    struct daily_file *d, struct error *err) MUST_CHECK;
 void daily_file_free(struct daily_file **d);
 
 /* Into memory, on the page of its day; the day before is finished first. */

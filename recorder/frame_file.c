@@ -341,6 +341,7 @@ struct resume {
     struct buf text;  /* of the frame whose seal must come next */
     size_t frame_len; /* of that frame; 0: none was read */
     struct seal last;
+    bool is_forged;
     frame_text_fn *fn;
     void *ctx;
 };
@@ -351,9 +352,11 @@ check_seal(struct resume *r, const struct seal *s, struct span frame,
     struct error *err)
 {
     struct frame_file *f = r->file;
-    if (!seal_verify(frame, &s->key)) {
-        return error_set(err, STATUS_CORRUPT, "%s: seal %u is not signed",
-            r->path, s->sequence);
+    /* By this key only: what another signed must not get our seal behind it. */
+    const struct ed25519_public key = press_key(r->press);
+    if (!seal_verify(frame, &key)) {
+        return error_set(err, STATUS_CORRUPT,
+            "%s: seal %u is not signed by this key", r->path, s->sequence);
     }
     if (memcmp(&s->id, &f->id, sizeof s->id) != 0 ||
         s->sequence != f->sequence ||
@@ -363,10 +366,11 @@ check_seal(struct resume *r, const struct seal *s, struct span frame,
             "%s: seal %u does not follow what is before it", r->path,
             s->sequence);
     }
-    /* Last, for the hash cannot be taken back. A seal that fails here is
-     * valid and ours, so refuse_seals_behind will find it. */
+    /* Last, for the hash cannot be taken back. No crash puts a whole frame
+     * with another text before a seal of ours. */
     const struct sha256 hash = hash_text(f, buf_view(&r->text));
     if (memcmp(&s->text_hash, &hash, sizeof hash) != 0) {
+        r->is_forged = true;
         return error_set(err, STATUS_CORRUPT,
             "%s: seal %u does not match the text", r->path, s->sequence);
     }
@@ -451,7 +455,9 @@ has_good_seal(const struct resume *r)
 
 #define SCAN_STEP (1u << 20)
 
-/* A seal of this recording that verifies, anywhere in `bytes`. */
+/* A seal of this recording that verifies, by whatever key, anywhere in
+ * `bytes`, and is not the next one: that one stands behind the frame which
+ * was being written, and a power cut may leave it whole and the frame not. */
 static bool
 has_seal(const struct resume *r, struct span bytes)
 {
@@ -459,6 +465,7 @@ has_seal(const struct resume *r, struct span bytes)
         (uint8_t)(SEAL_FRAME_MAGIC >> 8 & 0xff),
         (uint8_t)(SEAL_FRAME_MAGIC >> 16 & 0xff),
         (uint8_t)(SEAL_FRAME_MAGIC >> 24 & 0xff)};
+    const uint32_t next = has_good_seal(r) ? r->file->sequence : 0;
     while (bytes.len >= SEAL_FRAME_LEN) {
         const uint8_t *at = memmem(bytes.ptr, bytes.len, magic, sizeof magic);
         if (at == NULL) {
@@ -470,10 +477,9 @@ has_seal(const struct resume *r, struct span bytes)
         }
         const struct span frame = span_of(bytes.ptr, SEAL_FRAME_LEN);
         struct seal s;
-        if (seal_decode(frame, &s, NULL) == STATUS_OK &&
+        if (seal_decode(frame, &s, NULL) == STATUS_OK && s.sequence > next &&
             (!has_good_seal(r) ||
-                (memcmp(&s.id, &r->file->id, sizeof s.id) == 0 &&
-                    s.sequence >= r->file->sequence)) &&
+                memcmp(&s.id, &r->file->id, sizeof s.id) == 0) &&
             seal_verify(frame, &s.key)) {
             return true;
         }
@@ -531,7 +537,8 @@ resume_run(struct resume *r, struct error *err)
 {
     struct error why = {.code = STATUS_OK};
     const enum status st = read_frames(r, &why);
-    if (st != STATUS_OK && st != STATUS_CORRUPT && st != STATUS_INVALID) {
+    const bool is_cut = st == STATUS_CORRUPT || st == STATUS_INVALID;
+    if (st != STATUS_OK && (!is_cut || r->is_forged)) {
         if (err != NULL) {
             *err = why;
         }
@@ -562,6 +569,28 @@ frame_file_resume(struct press *press, const char *path, frame_text_fn *fn,
     frame_walk_close(&r.walk);
     buf_fini(&r.text);
     return st;
+}
+
+#define FOOTER_LEN 9
+
+bool
+frame_file_has_table(const char *path)
+{
+    uint8_t footer[FOOTER_LEN];
+    size_t got = 0;
+    size_t table_len;
+    size_t frames;
+    struct stat sb;
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return false;
+    }
+    const bool is_read = fstat(fd, &sb) == 0 && sb.st_size > FOOTER_LEN &&
+                         file_pread(fd, footer, sizeof footer,
+                             sb.st_size - FOOTER_LEN, &got, NULL) == STATUS_OK;
+    (void)close(fd); /* was only read */
+    return is_read && seek_footer_decode(span_of(footer, got), &table_len,
+                          &frames) == STATUS_OK;
 }
 
 /* --- facts --------------------------------------------------------------- */

@@ -27,12 +27,16 @@ enum status frame_file_create(struct press *press, const char *path,
  *
  * STATUS_NOT_FOUND: no file, or none with a first seal; nothing was changed.
  * STATUS_CORRUPT: damage that no crash explains (a seal that does not match
- * the text, or valid seals behind a damaged frame); nothing was changed. */
+ * the text, seals of another key, or valid seals behind a damaged frame);
+ * nothing was changed. */
 typedef enum status frame_text_fn(
     void *ctx, struct span text, struct error *err);
 enum status frame_file_resume(struct press *press, const char *path,
     frame_text_fn *fn, void *ctx, struct frame_file **out,
     struct seal *last_out, struct error *err) MUST_CHECK;
+
+/* Whether the file at `path` ends in a seek table, as finished ones do. */
+bool frame_file_has_table(const char *path);
 
 void frame_file_free(struct frame_file **f);
 

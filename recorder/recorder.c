@@ -175,6 +175,9 @@ set_up(struct recorder *r, const struct recorder_options *options,
     if (st == STATUS_OK) {
         st = daily_file_new(&r->env, &r->daily, err);
     }
+    if (st == STATUS_OK) {
+        st = daily_file_finish_old(r->daily, err);
+    }
     return st == STATUS_OK ? restore_all(r, is_new_index, err) : st;
 }
 

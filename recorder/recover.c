@@ -2,16 +2,14 @@
 #include "recorder/recover.h"
 
 #include "base/file.h"
-#include "schema/seek.h"
+#include "recorder/frame_file.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- the list ------------------------------------------------------------ */
@@ -51,27 +49,6 @@ list_add(void *ctx, const struct uuid *id, const char *file, struct error *err)
 
 #define RECORDINGS_DEPTH 3 /* YYYY, MM, DD */
 #define SUFFIX           ".cast.zst"
-#define FOOTER_LEN       9
-
-static bool
-has_seek_table(const char *path)
-{
-    uint8_t footer[FOOTER_LEN];
-    size_t got = 0;
-    size_t table_len;
-    size_t frames;
-    struct stat sb;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
-        return false;
-    }
-    const bool is_read = fstat(fd, &sb) == 0 && sb.st_size > FOOTER_LEN &&
-                         file_pread(fd, footer, sizeof footer,
-                             sb.st_size - FOOTER_LEN, &got, NULL) == STATUS_OK;
-    (void)close(fd); /* was only read */
-    return is_read && seek_footer_decode(span_of(footer, got), &table_len,
-                          &frames) == STATUS_OK;
-}
 
 static bool
 parse_file_name(const char *name, struct uuid *out)
@@ -113,7 +90,7 @@ scan(const char *state_dir, const char *rel, int depth,
         } else if (st == STATUS_OK && parse_file_name(entry->d_name, &id) &&
                    file_join(path, sizeof path, state_dir, below, NULL) ==
                        STATUS_OK &&
-                   !has_seek_table(path)) {
+                   !frame_file_has_table(path)) {
             st = list_add(out, &id, below, err);
         }
     }

@@ -212,6 +212,42 @@ begin_file_without_size(struct session_file *s, struct error *err)
     return begin_file(s, RECORDER_DEFAULT_COLUMNS, RECORDER_DEFAULT_ROWS, err);
 }
 
+/* Somebody removed or cut the file under us. What it held is gone, and to
+ * wait for it would stop every other session: say so, loudly and for good. */
+static enum status
+give_up(struct session_file *s, const struct error *why)
+{
+    log_error(s->env->log, "session.file.lost", why);
+    s->meta.status = META_FAILED;
+    s->meta.sealed = false;
+    if (meta_set(&s->meta.reason, span_str(why->text)) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    if (s->meta.end_us == 0) {
+        s->meta.end_us = s->meta.start_us + (int64_t)s->writer.at.last_time_us;
+    }
+    s->unsealed_lsn = NONE;
+    s->unsynced_lsn = NONE;
+    move(s, SESSION_FINISHED);
+    return STATUS_OK;
+}
+
+/* What every call that writes ends with: see give_up. */
+static enum status
+answer(struct session_file *s, enum status st, const struct error *why,
+    struct error *err)
+{
+    const bool has_file =
+        s->state == SESSION_RUNNING || s->state == SESSION_ENDING;
+    if (st == STATUS_CORRUPT && has_file) {
+        return give_up(s, why);
+    }
+    if (st != STATUS_OK && err != NULL) {
+        *err = *why;
+    }
+    return st;
+}
+
 /* --- records ------------------------------------------------------------- */
 
 static enum status
@@ -478,12 +514,13 @@ session_file_take(
     if (is_over || r->lsn < s->writer.at.next_lsn) {
         return STATUS_OK;
     }
-    enum status st = make_room(s, r->mono_ns, err);
+    struct error why = {.code = STATUS_OK};
+    enum status st = make_room(s, r->mono_ns, &why);
     if (st == STATUS_OK) {
-        st = dispatch(s, r, err);
+        st = dispatch(s, r, &why);
     }
     if (st != STATUS_OK) {
-        return st;
+        return answer(s, st, &why, err);
     }
     s->writer.at.next_lsn = r->lsn + journal_record_size(r->payload.len);
     if (s->unsealed_lsn == NONE) {
@@ -559,26 +596,6 @@ work_ending(struct session_file *s, struct error *err)
     return st;
 }
 
-/* Somebody removed or cut the file under us. What it held is gone, and to
- * wait for it would stop every other session: say so, loudly and for good. */
-static enum status
-give_up(struct session_file *s, const struct error *why)
-{
-    log_error(s->env->log, "session.file.lost", why);
-    s->meta.status = META_FAILED;
-    s->meta.sealed = false;
-    if (meta_set(&s->meta.reason, span_str(why->text)) != STATUS_OK) {
-        return STATUS_NO_MEMORY;
-    }
-    if (s->meta.end_us == 0) {
-        s->meta.end_us = s->meta.start_us + (int64_t)s->writer.at.last_time_us;
-    }
-    s->unsealed_lsn = NONE;
-    s->unsynced_lsn = NONE;
-    move(s, SESSION_FINISHED);
-    return STATUS_OK;
-}
-
 enum status
 session_file_work(struct session_file *s, struct error *err)
 {
@@ -601,13 +618,7 @@ session_file_work(struct session_file *s, struct error *err)
     case SESSION_FINISHED:
         break;
     }
-    if (st == STATUS_CORRUPT) {
-        return give_up(s, &why);
-    }
-    if (st != STATUS_OK && err != NULL) {
-        *err = why;
-    }
-    return st;
+    return answer(s, st, &why, err);
 }
 
 enum status
@@ -616,7 +627,9 @@ session_file_seal_now(struct session_file *s, struct error *err)
     if (s->state != SESSION_RUNNING || s->unsealed_lsn == NONE) {
         return STATUS_OK;
     }
-    return cut(s, false, err);
+    struct error why = {.code = STATUS_OK};
+    const enum status st = cut(s, false, &why);
+    return answer(s, st, &why, err);
 }
 
 enum status
@@ -625,11 +638,12 @@ session_file_sync(struct session_file *s, struct error *err)
     if (s->file == NULL || s->unsynced_lsn == NONE) {
         return STATUS_OK;
     }
-    const enum status st = frame_file_sync(s->file, err);
+    struct error why = {.code = STATUS_OK};
+    const enum status st = frame_file_sync(s->file, &why);
     if (st == STATUS_OK) {
         s->unsynced_lsn = NONE;
     }
-    return st;
+    return answer(s, st, &why, err);
 }
 
 /* --- going on after a crash ---------------------------------------------- */

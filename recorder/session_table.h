@@ -22,8 +22,9 @@ struct session_file *session_table_find(
     const struct session_table *t, uint64_t key);
 void session_table_remove(struct session_table *t, uint64_t key);
 
-/* Walks all: start with *at = 0, NULL at the end. Nothing may be added or
- * removed meanwhile. */
+/* Walks all: start with *at = 0, NULL at the end. Nothing may be added
+ * meanwhile; who removes the session that was just given takes one off *at,
+ * for another may have moved into its place. */
 struct session_file *session_table_next(
     const struct session_table *t, size_t *at);
 

@@ -942,9 +942,10 @@ copy_journal(struct world *w)
     return bytes;
 }
 
-/* Runs recorders and kills them after random times until one is done. */
+/* Runs recorders and kills them after random times until one is done. Each
+ * may live a little longer, or none would ever get through its recovery. */
 static unsigned
-run_and_kill(struct world *w, unsigned max_us)
+run_and_kill(struct world *w)
 {
     unsigned kills = 0;
     for (;;) {
@@ -953,8 +954,7 @@ run_and_kill(struct world *w, unsigned max_us)
         if (pid == 0) {
             record_until_killed(w);
         }
-        const unsigned wait_us =
-            kills > 60 ? 5000000 : (unsigned)rand() % max_us;
+        const unsigned wait_us = (unsigned)rand() % (20000 + 10000 * kills);
         int status = 0;
         for (unsigned slept = 0; slept < wait_us; slept += 1000) {
             if (waitpid(pid, &status, WNOHANG) == pid) {
@@ -1007,7 +1007,7 @@ test_kill_at_any_moment(void **state)
         assert_int_equal(
             file_pwrite_all(w->journal.segment_fd, buf_view(&segment), 0, NULL),
             STATUS_OK);
-        kills += run_and_kill(w, 120000);
+        kills += run_and_kill(w);
         for (int i = 0; i < KILL_SESSIONS; i++) {
             struct recording r = read_recording(w, &ids[i]);
             assert_true(r.is_final);

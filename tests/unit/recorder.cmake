@@ -8,6 +8,8 @@ target_link_libraries(recorder_support
 kubetape_unit_test(cast_writer recorder_core)
 kubetape_unit_test(frame_file recorder_core recorder_support)
 kubetape_unit_test(index_db recorder_core PkgConfig::SQLITE)
+kubetape_unit_test(seal_key recorder_core)
+kubetape_unit_test(session_table recorder_core)
 
 add_executable(test_scenario_recorder scenario/test_recorder.c)
 target_link_libraries(test_scenario_recorder
@@ -16,3 +18,12 @@ target_link_libraries(test_scenario_recorder
 add_test(NAME scenario.recorder COMMAND test_scenario_recorder)
 set_tests_properties(scenario.recorder
   PROPERTIES LABELS scenario TIMEOUT 300)
+
+add_executable(test_scenario_recorder_program
+  scenario/test_recorder_program.c)
+target_link_libraries(test_scenario_recorder_program
+  PRIVATE recorder_support project_flags PkgConfig::CMOCKA)
+add_test(NAME scenario.recorder_program
+  COMMAND test_scenario_recorder_program $<TARGET_FILE:kubetape-recorder>)
+set_tests_properties(scenario.recorder_program
+  PROPERTIES LABELS scenario TIMEOUT 120)

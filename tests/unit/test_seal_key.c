@@ -1,0 +1,84 @@
+#include "recorder/seal_key.h"
+
+#include "base/file.h"
+#include "tests/support/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static mode_t
+mode_of(const char *dir, const char *name)
+{
+    char path[512];
+    struct stat sb;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_int_equal(stat(path, &sb), 0);
+    return sb.st_mode & 0777;
+}
+
+static void
+test_made_once(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/kubetape-key-XXXXXX";
+    char path[512];
+    struct signer *first = NULL;
+    struct signer *second = NULL;
+    struct ed25519_public stored;
+    struct buf pem;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(seal_key_load(dir, "", &first, NULL), STATUS_OK);
+    assert_int_equal(seal_key_load(dir, NULL, &second, NULL), STATUS_OK);
+    const struct ed25519_public a = signer_public(first);
+    const struct ed25519_public b = signer_public(second);
+    assert_memory_equal(&a, &b, sizeof a);
+    assert_int_equal(mode_of(dir, "keys"), 0700);
+    assert_int_equal(mode_of(dir, "keys/seal.pem"), 0600);
+    assert_int_equal(mode_of(dir, "keys/seal.pub.pem"), 0644);
+    buf_init(&pem, 4096);
+    snprintf(path, sizeof path, "%s/keys/seal.pub.pem", dir);
+    assert_int_equal(file_read(path, &pem, NULL), STATUS_OK);
+    assert_int_equal(
+        ed25519_public_from_pem(buf_view(&pem), &stored, NULL), STATUS_OK);
+    assert_memory_equal(&a, &stored, sizeof a);
+    buf_fini(&pem);
+    signer_free(&first);
+    signer_free(&second);
+
+    /* one's own, with a mode that lets others read it, then without */
+    char own[512];
+    snprintf(own, sizeof own, "%s/own.pem", dir);
+    snprintf(path, sizeof path, "%s/keys/seal.pem", dir);
+    assert_int_equal(rename(path, own), 0);
+    assert_int_equal(chmod(own, 0640), 0);
+    assert_int_equal(
+        seal_key_load(dir, "own.pem", &first, NULL), STATUS_DENIED);
+    assert_int_equal(chmod(own, 0600), 0);
+    assert_int_equal(seal_key_load(dir, own, &first, NULL), STATUS_OK);
+    const struct ed25519_public c = signer_public(first);
+    assert_memory_equal(&a, &c, sizeof a);
+    signer_free(&first);
+    /* a key that was asked for is never made */
+    assert_int_equal(
+        seal_key_load(dir, "missing.pem", &first, NULL), STATUS_NOT_FOUND);
+    assert_int_equal(
+        file_write_atomic(path, SPAN_LIT("junk"), 0600, NULL), STATUS_OK);
+    assert_int_not_equal(seal_key_load(dir, "", &first, NULL), STATUS_OK);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(own), 0);
+    snprintf(path, sizeof path, "%s/keys/seal.pub.pem", dir);
+    assert_int_equal(unlink(path), 0);
+    snprintf(path, sizeof path, "%s/keys", dir);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_made_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
