@@ -77,7 +77,7 @@ TRANSPORTS = {t.name: t for t in (
     Transport("spdy", CLUSTER["KUBECTL"],
               {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false",
                "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"},
-              "spdy", "v5.channel.k8s.io"),
+              "spdy", "v4.channel.k8s.io"),
     Transport("old", CLUSTER["KUBECTL_OLD"], {}, "spdy", "v4.channel.k8s.io"),
 )}
 
