@@ -6,9 +6,9 @@
 #include "base/base64.h"
 #include "base/config.h"
 #include "base/file.h"
+#include "base/local_token.h"
 #include "player/kubeconfig_merge.h"
 #include "player/limits.h"
-#include "base/local_token.h"
 #include "schema/utf8.h"
 #include <limits.h>
 #include <string.h>

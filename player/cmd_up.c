@@ -2,10 +2,10 @@
  * kubeconfig, ready for kubectl. */
 #include "base/config.h"
 #include "base/file.h"
+#include "base/local_token.h"
 #include "player/client_access.h"
 #include "player/command.h"
 #include "player/limits.h"
-#include "base/local_token.h"
 #include "player/store.h"
 #include "player/supervise.h"
 #include "player/user_kubeconfig.h"

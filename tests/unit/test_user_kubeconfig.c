@@ -1,6 +1,6 @@
 #include "base/file.h"
-#include "player/client_access.h"
 #include "base/local_token.h"
+#include "player/client_access.h"
 #include "player/user_kubeconfig.h"
 #include "tests/support/recording_maker.h"
 #include "tests/support/test.h"
