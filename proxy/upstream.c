@@ -15,6 +15,7 @@ struct back {
     struct call *call; /* NULL: idle in the pool, or dead */
     struct list hook;  /* pool, or dead */
     bool with_certificate;
+    uint64_t generation; /* of the credentials it was made with */
     bool is_reused;
     bool is_in_body;  /* of a response; else a head is next */
     bool may_be_kept; /* what the response's head said */
@@ -86,6 +87,7 @@ back_connect(struct upstream *u, bool with_certificate, struct back **out,
     }
     b->upstream = u;
     b->with_certificate = with_certificate;
+    b->generation = credential_generation(u->credential);
     list_init(&b->hook);
     http_head_init(&b->head, HTTP_RESPONSE);
     http_body_init(&b->body, HTTP_BODY_NONE, 0);
@@ -106,25 +108,36 @@ back_connect(struct upstream *u, bool with_certificate, struct back **out,
     return STATUS_OK;
 }
 
+/* One made with older credentials speaks as whom the proxy was then. */
+static bool
+back_is_current(const struct back *b)
+{
+    return !b->with_certificate ||
+           b->generation == credential_generation(b->upstream->credential);
+}
+
 static struct back *
 pool_take(struct upstream *u, bool with_certificate)
 {
-    struct list *hook = list_take(&u->pool[with_certificate]);
-    if (hook == NULL) {
-        return NULL;
+    for (struct list *hook = list_take(&u->pool[with_certificate]);
+         hook != NULL; hook = list_take(&u->pool[with_certificate])) {
+        struct back *b = LIST_ENTRY(hook, struct back, hook);
+        u->pool_count--;
+        if (back_is_current(b)) {
+            b->is_reused = true;
+            conn_deadline(b->conn, 0, NULL);
+            return b;
+        }
+        back_close(b);
     }
-    struct back *b = LIST_ENTRY(hook, struct back, hook);
-    u->pool_count--;
-    b->is_reused = true;
-    conn_deadline(b->conn, 0, NULL);
-    return b;
+    return NULL;
 }
 
 static void
 pool_put(struct back *b)
 {
     struct upstream *u = b->upstream;
-    if (u->pool_count >= LIMIT_POOL) {
+    if (u->pool_count >= LIMIT_POOL || !back_is_current(b)) {
         back_close(b);
         return;
     }
