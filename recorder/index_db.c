@@ -58,8 +58,8 @@ static const char *const statement_sql[STMT_COUNT] = {
         " size = excluded.size, sealed = excluded.sealed",
     [STMT_STATUS] = "SELECT status FROM sessions WHERE id = :id",
     [STMT_ACTIVE] = "SELECT id, file FROM sessions WHERE status = 'active'",
-    [STMT_FAIL] = "UPDATE sessions SET status = 'failed', reason = :reason,"
-                  " end_us = start_us WHERE id = :id AND status = 'active'",
+    [STMT_FAIL] = ("UPDATE sessions SET status = 'failed', reason = :reason,"
+                   " end_us = start_us WHERE id = :id AND status = 'active'"),
 };
 
 struct index_db {
