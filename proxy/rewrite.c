@@ -1,41 +1,33 @@
 #include "proxy/rewrite.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* k8s.io/apiserver/pkg/authentication/request/websocket/protocol.go */
 #define BEARER_PREFIX "base64url.bearer.authorization.k8s.io."
 
-static bool
-is_any_of(struct span name, const char *const *names)
-{
-    for (; *names != NULL; names++) {
-        if (span_eq_nocase(name, *names)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-starts_with_nocase(struct span name, const char *prefix)
-{
-    const size_t len = strlen(prefix);
-    return name.len >= len &&
-           span_eq_nocase((struct span){name.ptr, len}, prefix);
-}
-
 /* '_' and '-' are one letter to servers behind CGI habits, so a field that
  * differs only there is judged as its twin. */
-static struct span
-with_hyphens(struct span name, uint8_t *out, size_t cap)
+static bool
+begins_like(struct span name, const char *prefix)
 {
-    if (name.len > cap) {
-        return name;
+    const size_t len = strlen(prefix);
+    if (name.len < len) {
+        return false;
     }
-    for (size_t i = 0; i < name.len; i++) {
-        out[i] = name.ptr[i] == '_' ? '-' : name.ptr[i];
+    for (size_t i = 0; i < len; i++) {
+        const char c = name.ptr[i] == '_' ? '-' : (char)name.ptr[i];
+        if (tolower((unsigned char)c) != tolower((unsigned char)prefix[i])) {
+            return false;
+        }
     }
-    return span_of(out, name.len);
+    return true;
+}
+
+static bool
+is_like(struct span name, const char *other)
+{
+    return name.len == strlen(other) && begins_like(name, other);
 }
 
 /* Fields that say who somebody is or where he comes from, and that only the
@@ -44,24 +36,28 @@ static bool
 is_reserved(struct span name)
 {
     static const char *const names[] = {"Host", "Audit-ID", "Forwarded",
-        "Content-Length", "Transfer-Encoding", "Sec-WebSocket-Extensions",
-        "Sec-WebSocket-Protocol", NULL};
-    uint8_t room[64];
-    const struct span plain = with_hyphens(name, room, sizeof room);
-    return is_any_of(plain, names) ||
-           starts_with_nocase(plain, "X-Forwarded-") ||
-           starts_with_nocase(plain, "X-Remote-") ||
-           starts_with_nocase(plain, "Kubetape-");
+        "X-Real-IP", "Content-Length", "Transfer-Encoding",
+        "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"};
+    static const char *const prefixes[] = {
+        "X-Forwarded-", "X-Remote-", "Kubetape-"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (is_like(name, names[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        if (begins_like(name, prefixes[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Credentials never pass as they came: what goes upstream is said by `r`. */
 static bool
 is_credential(struct span name)
 {
-    uint8_t room[64];
-    const struct span plain = with_hyphens(name, room, sizeof room);
-    return span_eq_nocase(plain, "Authorization") ||
-           span_eq_nocase(plain, "Cookie");
+    return is_like(name, "Authorization") || is_like(name, "Cookie");
 }
 
 static bool
@@ -154,7 +150,7 @@ static enum status
 append_subprotocol(struct span token, struct buf *out)
 {
     token = span_trim(token);
-    if (token.len == 0 || starts_with_nocase(token, BEARER_PREFIX)) {
+    if (token.len == 0 || begins_like(token, BEARER_PREFIX)) {
         return STATUS_OK;
     }
     const enum status st = out->len > 0 ? buf_append_str(out, ", ") : STATUS_OK;
