@@ -2,12 +2,11 @@
  * call on it; a call outlives its back only when it is tried again. */
 #include "proxy/upstream.h"
 
+#include "proxy/resolver.h"
+
 #include <assert.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ADDRESSES_MAX 16
 
 struct back {
     struct upstream *upstream;
@@ -43,9 +42,9 @@ struct upstream {
     struct conn_env *env;
     const struct kubeconfig *kubeconfig;
     struct credential *credential;
-    struct address addresses[ADDRESSES_MAX];
-    size_t address_count;
-    size_t address_next;
+    struct resolver *resolver;
+    struct resolver_answer servers; /* where it is, as far as we know */
+    size_t server_next;
     char *host_field;
     struct list pool[2]; /* without, with client certificate */
     size_t pool_count;
@@ -54,6 +53,8 @@ struct upstream {
 };
 
 static const struct conn_events back_events;
+
+static void upstream_move_on(struct upstream *u);
 
 /* ---- backs ---- */
 
@@ -92,13 +93,13 @@ back_connect(struct upstream *u, bool with_certificate, struct back **out,
     http_head_init(&b->head, HTTP_RESPONSE);
     http_body_init(&b->body, HTTP_BODY_NONE, 0);
     const struct address *to =
-        &u->addresses[u->address_next % u->address_count];
+        &u->servers.addresses[u->server_next % u->servers.count];
     const enum status st =
         conn_connect(u->env, to, u->kubeconfig->tls_server_name,
             credential_tls(u->credential, with_certificate), &back_events, b,
             &b->conn, err);
     if (st != STATUS_OK) {
-        u->address_next++;
+        upstream_move_on(u);
         back_close(b);
         return st;
     }
@@ -375,7 +376,7 @@ back_lost(struct back *b, const char *why)
         b->upstream->pool_count--;
         back_close(b);
     } else if (!call_retry(c)) {
-        b->upstream->address_next++;
+        upstream_move_on(b->upstream);
         call_fail(c, why);
     }
 }
@@ -544,30 +545,20 @@ call_resume(struct call *c)
 
 /* ---- life ---- */
 
-static enum status
-upstream_look_up(struct upstream *u, struct error *err)
+static void
+upstream_on_answer(void *ctx, const struct resolver_answer *answer)
 {
-    const struct kubeconfig *k = u->kubeconfig;
-    const struct addrinfo hints = {
-        .ai_socktype = SOCK_STREAM,
-        .ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG,
-    };
-    struct addrinfo *found = NULL;
-    const int failed = getaddrinfo(k->host, k->port, &hints, &found);
-    if (failed != 0) {
-        return error_set(err, STATUS_NOT_FOUND,
-            "API server %s:%s: looking up the address: %s", k->host, k->port,
-            gai_strerror(failed));
-    }
-    for (const struct addrinfo *a = found;
-         a != NULL && u->address_count < ADDRESSES_MAX; a = a->ai_next) {
-        struct address *to = &u->addresses[u->address_count];
-        memcpy(&to->sa, a->ai_addr, a->ai_addrlen);
-        to->len = a->ai_addrlen;
-        u->address_count++;
-    }
-    freeaddrinfo(found);
-    return STATUS_OK;
+    struct upstream *u = ctx;
+    u->servers = *answer;
+    u->server_next = 0;
+}
+
+/* The next call tries another address, and the name is looked up again. */
+static void
+upstream_move_on(struct upstream *u)
+{
+    u->server_next++;
+    resolver_ask(u->resolver, clock_mono_ns(u->env->clock));
 }
 
 static char *
@@ -603,9 +594,14 @@ upstream_open(struct conn_env *env, const struct kubeconfig *k,
     list_init(&u->pool[1]);
     list_init(&u->dead);
     u->host_field = host_field_new(k);
-    enum status st = u->host_field == NULL ? error_set(err, STATUS_NO_MEMORY,
-                                                 "no memory for the upstream")
-                                           : upstream_look_up(u, err);
+    enum status st =
+        u->host_field == NULL
+            ? error_set(err, STATUS_NO_MEMORY, "no memory for the upstream")
+            : resolver_look_up(k->host, k->port, &u->servers, err);
+    if (st == STATUS_OK) {
+        st = resolver_open(env->loop, k->host, k->port, upstream_on_answer, u,
+            &u->resolver, err);
+    }
     if (st != STATUS_OK) {
         upstream_close(&u);
         return st;
@@ -629,6 +625,7 @@ upstream_close(struct upstream **up)
         }
     }
     upstream_bury(u);
+    resolver_close(&u->resolver);
     free(u->host_field);
     free(u);
 }

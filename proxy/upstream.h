@@ -17,7 +17,8 @@
 struct upstream;
 struct call;
 
-/* `k` and `credential` are borrowed. Looks the host name up, once. */
+/* `k` and `credential` are borrowed. Looks the host name up now, and
+ * again whenever a connection fails. */
 enum status upstream_open(struct conn_env *env, const struct kubeconfig *k,
     struct credential *credential, struct upstream **out,
     struct error *err) MUST_CHECK;
