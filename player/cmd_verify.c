@@ -78,6 +78,23 @@ compare_with_index(struct verify_report *r, const struct meta *m)
     }
 }
 
+/* RECORDING.md, "To verify a file", 3: a session's file has its id for a name.
+ * Other names, of copies, say nothing. */
+static void
+compare_with_name(struct verify_report *r, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct span name = span_str(slash == NULL ? path : slash + 1);
+    struct span id = SPAN_EMPTY;
+    struct uuid named;
+    if (span_take(&name, UUID_TEXT_LEN, &id) &&
+        span_eq_str(name, ".cast.zst") && uuid_parse(id, &named) &&
+        !uuid_is_nil(&r->id) && memcmp(&named, &r->id, sizeof named) != 0) {
+        verify_report_add(r, "the file is of another session than its name "
+                             "says");
+    }
+}
+
 static void
 print_facts(const struct verify_report *r)
 {
@@ -143,6 +160,7 @@ verify(const char *state, const char *key_flag, struct store_entry *entry,
     }
     int code = EXIT_COULD_NOT;
     if (st == STATUS_OK) {
+        compare_with_name(&report, entry->path);
         look_up(state, &report.id, entry);
         if (entry->is_indexed) {
             compare_with_index(&report, &entry->meta);
