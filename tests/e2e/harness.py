@@ -266,6 +266,14 @@ class Stand:
                            kubeconfig or self.kubeconfig,
                            self.home / "kubectl-cache")
 
+    def pipes(self, transport, *args):
+        return Pipes([TRANSPORTS[transport].program, *args],
+                     self.kubectl_env(transport))
+
+    def terminal(self, transport, *args, size=(80, 24)):
+        return Terminal([TRANSPORTS[transport].program, *args],
+                        self.kubectl_env(transport), size)
+
     def kubectl(self, transport, *args, stdin=b"", kubeconfig=None):
         return run([TRANSPORTS[transport].program, *args], stdin,
                    self.kubectl_env(transport, kubeconfig))
@@ -297,8 +305,8 @@ class Stand:
         return [json.loads(line) for line in shown.out.splitlines()]
 
     def by_tag(self, tag):
-        """Sessions with this word in their command."""
-        return [s for s in self.sessions() if tag in s["command"]]
+        """Sessions whose command has this tag in it."""
+        return [s for s in self.sessions() if has_tag(s, tag)]
 
     def await_session(self, is_it, what="such a session"):
         """The one session that `is_it`, once it is over and on disk."""
@@ -311,7 +319,7 @@ class Stand:
         return until(f"{what} in the index and sealed", attempt)[0]
 
     def await_tag(self, tag):
-        return self.await_session(lambda s: tag in s["command"], tag)
+        return self.await_session(lambda s: has_tag(s, tag), tag)
 
     @contextlib.contextmanager
     def new_session(self, **facts):
@@ -334,6 +342,10 @@ class Stand:
 
     def recording(self, session):
         return self.state / session["file"]
+
+
+def has_tag(session, tag):
+    return any(tag in word for word in session["command"])
 
 
 def is_running(pid):
@@ -373,6 +385,12 @@ class Terminal:
     def type(self, data):
         os.write(self.master, data)
 
+    def await_raw(self):
+        """Until the program has taken over: what is typed before would be
+        echoed here already."""
+        until("a raw terminal", lambda: not termios.tcgetattr(
+            self.master)[3] & termios.ECHO)
+
     def read(self, deadline):
         """More of what it shows; False at its end."""
         left = max(0.0, deadline - time.monotonic())
@@ -409,6 +427,37 @@ class Terminal:
         errors = self.process.stderr.read()
         self.process.stderr.close()
         return Result(self.process.wait(DEADLINE_S), self.seen, errors)
+
+
+class Pipes:
+    """A program between pipes, spoken with line by line."""
+
+    def __init__(self, argv, env):
+        self.program = subprocess.Popen(
+            [str(a) for a in argv], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env={**os.environ, **env})
+        self.seen = b""
+
+    def say(self, data):
+        self.program.stdin.write(data)
+        self.program.stdin.flush()
+
+    def hear(self, lines=1):
+        """The next lines; what came with them stays for later."""
+        heard = b"".join(self.program.stdout.readline() for _ in range(lines))
+        self.seen += heard
+        return heard
+
+    def end(self, by=None):
+        """No more is said, or worse; its exit code, once all is heard."""
+        if by is not None:
+            self.program.send_signal(by)
+        with contextlib.suppress(BrokenPipeError):
+            self.program.stdin.close()
+        self.seen += self.program.stdout.read()
+        self.program.stdout.close()
+        return self.program.wait(DEADLINE_S)
 
 
 LAST_WORD = re.compile(

@@ -1,14 +1,11 @@
 """Recordings in the hands of strangers: other programs, and a reader that was
 written from the format's page alone."""
 import hashlib
-import os
-import pathlib
 import subprocess
-import sys
 
 import recording_reader
-from harness import (CLUSTER, TRANSPORTS, VENV_PYTHON, TestCase, Terminal,
-                     main, new_tag, of_command, run, until)
+from harness import (VENV_PYTHON, Terminal, TestCase, main, new_tag,
+                     of_command, run, until)
 
 SCRIPTS = {
     "text": "for i in $(seq 300); do echo line $i Grüße 🍐; done; exit 3",
@@ -54,18 +51,19 @@ class Formats(TestCase):
     @classmethod
     def make_terminal(cls):
         tag = new_tag()
-        t = Terminal([CLUSTER["KUBECTL"], "exec", "-it", "web", "--", "bash",
-                      "-c", "echo begin; read x; clear; stty size", tag],
-                     cls.stand.kubectl_env("ws"), size=(90, 30))
+        t = cls.stand.terminal(
+            "ws", "exec", "-it", "web", "--", "bash", "-c",
+            "echo begin; read x; clear; stty size", tag, size=(90, 30))
         t.expect(b"begin\r\n")
         t.resize(91, 31)
         t.type(b"\n")
         return t.end(), cls.stand.await_tag(tag)
 
-    def each(self):
+    def each(self, test):
+        """test(name, what the client saw, session, file) for every one."""
         for name, (shown, session) in self.made.items():
             with self.subTest(name):
-                yield name, shown, session, self.stand.recording(session)
+                test(name, shown, session, self.stand.recording(session))
 
     def text(self, path):
         return subprocess.run(["zstdcat", path], check=True,
@@ -73,7 +71,8 @@ class Formats(TestCase):
 
     def test_by_the_page(self):
         key = self.stand.state / "keys/seal.pub.pem"
-        for name, shown, session, path in self.each():
+
+        def one(name, shown, session, path):
             kept = recording_reader.read(path, key)
             streams = kept.streams()
             self.assert_same_bytes(shown.out, streams["stdout"], "stdout")
@@ -85,6 +84,7 @@ class Formats(TestCase):
             differ = {k for k in session if session[k] != kept.facts[k]}
             self.assertLessEqual(differ, {"size", "sealed", "file"})
             self.assertIn(b'"status"', kept.error_stream())
+        self.each(one)
         self.assertEqual(b"typed\n\xff" * 5000, recording_reader.read(
             self.stand.recording(self.made["input"][1]), key)
             .streams()["stdin"])
@@ -93,7 +93,7 @@ class Formats(TestCase):
 
     def test_asciinema_plays(self):
         """On a terminal, as a person would; and `cat` shows all of it."""
-        for _, shown, _, path in self.each():
+        def one(_name, _shown, _session, path):
             cast = self.stand.home / "x.cast"
             cast.write_bytes(self.text(path))
             t = Terminal(["asciinema", "play", "-s", "100", cast],
@@ -101,6 +101,7 @@ class Formats(TestCase):
             self.assertEqual(0, t.end().code)
             catted = Terminal(["asciinema", "cat", cast]).end()
             self.assertEqual(0, catted.code, catted)
+        self.each(one)
 
     def test_asciinema_shows_what_was_seen(self):
         shown, session = self.made["terminal"]
@@ -117,18 +118,18 @@ class Formats(TestCase):
         self.assert_same_bytes(shown.out, played.out, "played")
 
     def test_another_zstd_seeks(self):
-        for _, _, _, path in self.each():
+        def one(_name, _shown, _session, path):
             done = run([VENV_PYTHON, "-c", SEEK, path])
             self.assertEqual(0, done.code, done)
             self.assertEqual(hashlib.sha256(self.text(path)).hexdigest(),
                              done.out.decode().strip())
+        self.each(one)
 
     def test_read_while_it_runs(self):
         """What a running session has written is whole frames already."""
         tag = new_tag()
-        t = Terminal([CLUSTER["KUBECTL"], "exec", "-it", "web", "--", "sh",
-                      "-c", "echo begin; read x; echo end", tag],
-                     self.stand.kubectl_env("ws"))
+        t = self.stand.terminal("ws", "exec", "-it", "web", "--", "sh", "-c",
+                                "echo begin; read x; echo end", tag)
         t.expect(b"begin\r\n")
         found = until("it in the index", lambda: self.stand.by_tag(tag))[0]
         self.assertEqual(("active", False), (found["status"],

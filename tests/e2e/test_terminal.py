@@ -2,7 +2,7 @@
 import json
 import subprocess
 
-from harness import (ADMIN, CLUSTER, TRANSPORTS, TestCase, Terminal, direct,
+from harness import (ADMIN, TRANSPORTS, TestCase, Terminal, direct,
                      kubectl_env, main, new_tag)
 
 # Typed once the prompt is there, so that echo and output come in one order.
@@ -84,10 +84,9 @@ class Shell(TestCase):
         """Arrows and deletions are drawn by readline, and kept as drawn."""
         def one(transport):
             tag = new_tag()
-            t = Terminal([TRANSPORTS[transport].program, "exec", "-it", "web",
-                          "--", "env", f"TAG={tag}", "PS1=ready> ",
-                          "TERM=xterm", "bash", "--norc"],
-                         self.stand.kubectl_env(transport))
+            t = self.stand.terminal(
+                transport, "exec", "-it", "web", "--", "env", f"TAG={tag}",
+                "PS1=ready> ", "TERM=xterm", "bash", "--norc")
             t.expect(b"ready> ")
             t.type(b"echo wrnog\x1b[D\x1b[D\x1b[D\x7f\x1b[C\x1b[Cx\x01#\n")
             t.expect(b"ready> ")
@@ -104,9 +103,8 @@ class Shell(TestCase):
             with self.subTest(transport=transport):
                 tag = new_tag()
                 with self.stand.new_session(type="attach", pod="tty") as found:
-                    t = Terminal([TRANSPORTS[transport].program, "attach",
-                                  "-it", "tty"],
-                                 self.stand.kubectl_env(transport))
+                    t = self.stand.terminal(transport, "attach", "-it", "tty")
+                    t.await_raw()
                     t.type(f"\x15: $((40+2)) {tag}; echo {tag}-$((40+2))\n"
                            .encode())
                     t.expect(f"{tag}-42\r\n".encode())
@@ -117,7 +115,7 @@ class Shell(TestCase):
                 self.assertTrue(shown.startswith(left.out), left)
                 self.assert_verified(session)
                 self.assert_facts(session, tty=True, container="tty",
-                                  command=[], exit_code=None)
+                                  command=[])
 
 
 class TypedSecrets(TestCase):
@@ -125,10 +123,9 @@ class TypedSecrets(TestCase):
 
     def test_input_is_counted_and_not_kept(self):
         tag = new_tag()
-        t = Terminal([CLUSTER["KUBECTL"], "exec", "-it", "web", "--", "bash",
-                      "-c", "stty -echo; echo ask; read secret; "
-                      "echo ${#secret}", tag],
-                     self.stand.kubectl_env("ws"))
+        t = self.stand.terminal(
+            "ws", "exec", "-it", "web", "--", "bash", "-c",
+            "stty -echo; echo ask; read secret; echo ${#secret}", tag)
         t.expect(b"ask\r\n")
         t.type(b"hunter2\n")
         self.assertEqual((0, b"ask\r\n7\r\n", b""), t.end())
