@@ -38,7 +38,8 @@ struct supervisor;
 struct slot { /* one worker's place */
     struct supervisor *supervisor;
     unsigned index;
-    pid_t pid; /* 0: none */
+    pid_t pid;         /* 0: none */
+    pid_t predecessor; /* serves until `pid` is ready; 0: none */
     int listen_fd;
     int metrics_fd;
     struct metrics *metrics;
@@ -50,10 +51,16 @@ struct slot { /* one worker's place */
     bool is_ready;
 };
 
+/* What the configuration says, and a memfd of its text. */
+struct settings {
+    struct config *config;
+    int fd;
+};
+
 struct supervisor {
     const char *config_path;
-    struct config *config;
-    int config_fd; /* memfd of its text */
+    struct settings settings; /* of workers that are started now */
+    struct settings proven;   /* those before, which workers ran with */
     struct log log;
     struct loop *loop;
     struct http_service *admin;
@@ -69,6 +76,94 @@ struct supervisor {
     struct error why;
 };
 
+/* ---- settings ---- */
+
+static void
+settings_close(struct settings *s)
+{
+    config_free(&s->config);
+    if (s->fd >= 0) {
+        close(s->fd);
+        s->fd = -1;
+    }
+}
+
+static void
+settings_apply(struct supervisor *v)
+{
+    v->log.level = v->settings.config->log.level;
+    v->log.format = v->settings.config->log.format;
+}
+
+static enum status
+settings_read(const char *path, struct settings *out, struct error *err)
+{
+    struct buf text;
+    struct settings s = {NULL, -1};
+    buf_init(&text, CONFIG_FILE_MAX);
+    enum status st = file_read(path, &text, err);
+    if (st == STATUS_OK) {
+        st = config_parse(buf_view(&text), path, &s.config, err);
+    }
+    if (st == STATUS_OK) {
+        s.fd = memfd_create("kubetape-config", MFD_CLOEXEC);
+        st = s.fd < 0 ? error_sys(err, errno, "memfd_create")
+                      : file_pwrite_all(s.fd, buf_view(&text), 0, err);
+    }
+    buf_fini(&text);
+    if (st != STATUS_OK) {
+        settings_close(&s);
+        return st;
+    }
+    *out = s;
+    return STATUS_OK;
+}
+
+/* Whether no worker still has to show that it runs with the settings. */
+static bool
+is_settled(const struct supervisor *v)
+{
+    for (unsigned i = 0; i < v->slot_count; i++) {
+        if (v->slots[i].predecessor != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An error leaves the settings as they were. */
+static enum status
+settings_replace(struct supervisor *v, struct error *err)
+{
+    struct settings fresh;
+    const enum status st = settings_read(v->config_path, &fresh, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if (is_settled(v)) {
+        settings_close(&v->proven);
+        v->proven = v->settings;
+    } else {
+        settings_close(&v->settings);
+    }
+    v->settings = fresh;
+    settings_apply(v);
+    return STATUS_OK;
+}
+
+/* Back to what workers ran with; once, since the others of the same reload
+ * fail likewise. */
+static void
+settings_restore(struct supervisor *v)
+{
+    if (v->proven.config != NULL) {
+        settings_close(&v->settings);
+        v->settings = v->proven;
+        v->proven = (struct settings){NULL, -1};
+        settings_apply(v);
+    }
+}
+
 /* ---- starting a worker ---- */
 
 /* In the child, between fork and exec: only what is safe there. */
@@ -76,7 +171,7 @@ static void
 worker_exec(const struct slot *s, int ready_fd, pid_t parent)
 {
     const int from[] = {
-        s->supervisor->config_fd, s->listen_fd, s->metrics_fd, ready_fd};
+        s->supervisor->settings.fd, s->listen_fd, s->metrics_fd, ready_fd};
     int high[FD_COUNT];
     char index[16];
     char name[] = "kubetape-proxy";
@@ -125,6 +220,16 @@ slot_close_ready(struct slot *s)
 
 static void supervisor_on_ready(struct supervisor *v);
 
+/* The one that was replaced ends with its sessions. */
+static void
+slot_retire(struct slot *s)
+{
+    if (s->predecessor != 0) {
+        (void)kill(s->predecessor, SIGHUP);
+        s->predecessor = 0;
+    }
+}
+
 static void
 slot_on_ready(void *ctx, int events)
 {
@@ -135,10 +240,12 @@ slot_on_ready(void *ctx, int events)
     slot_close_ready(s);
     if (is_ready && !s->is_ready) {
         s->is_ready = true;
+        slot_retire(s);
         supervisor_on_ready(s->supervisor);
     }
 }
 
+/* An error leaves the slot as it was. */
 static enum status
 slot_start(struct slot *s, struct error *err)
 {
@@ -158,15 +265,21 @@ slot_start(struct slot *s, struct error *err)
         close(pipe_fds[0]);
         return error_sys(err, why, "fork");
     }
+    struct loop_watch *watch = NULL;
+    const enum status st =
+        loop_watch_open(v->loop, pipe_fds[0], slot_on_ready, s, &watch, err);
+    if (st != STATUS_OK) { /* nobody would hear that it is ready */
+        (void)kill(pid, SIGKILL);
+        close(pipe_fds[0]);
+        return st;
+    }
+    loop_watch_set(watch, LOOP_READ);
+    slot_close_ready(s);
     s->pid = pid;
     s->ready_fd = pipe_fds[0];
+    s->ready_watch = watch;
     s->started_ns = clock_mono_ns(&clock_system);
-    const enum status st = loop_watch_open(
-        v->loop, s->ready_fd, slot_on_ready, s, &s->ready_watch, err);
-    if (st == STATUS_OK) {
-        loop_watch_set(s->ready_watch, LOOP_READ);
-    }
-    return st;
+    return STATUS_OK;
 }
 
 static void
@@ -197,8 +310,8 @@ address_publish(struct supervisor *v, struct error *err)
         st = buf_printf(&line, "%s\n", text);
     }
     if (st == STATUS_OK) {
-        st = file_join(
-            path, sizeof path, v->config->state, "run/proxy.address", err);
+        st = file_join(path, sizeof path, v->settings.config->state,
+            "run/proxy.address", err);
     }
     if (st == STATUS_OK) {
         st = file_write_atomic(path, buf_view(&line), 0644, err);
@@ -237,11 +350,36 @@ static bool
 all_gone(const struct supervisor *v)
 {
     for (unsigned i = 0; i < v->slot_count; i++) {
-        if (v->slots[i].pid != 0) {
+        if (v->slots[i].pid != 0 || v->slots[i].predecessor != 0) {
             return false;
         }
     }
     return true;
+}
+
+static void
+worker_log_end(const struct slot *s, int status)
+{
+    log_event(&s->supervisor->log, LOG_ERROR, "worker.ended",
+        LOG_I("worker", s->index),
+        LOG_I("exit",
+            WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status)));
+}
+
+/* The new configuration does not run: its message is in the log, and the
+ * worker that was to be replaced serves on. */
+static void
+slot_keep_predecessor(struct slot *s)
+{
+    struct supervisor *v = s->supervisor;
+    s->pid = s->predecessor;
+    s->predecessor = 0;
+    s->is_ready = true;
+    v->ready_count++;
+    slot_close_ready(s);
+    settings_restore(v);
+    log_event(&v->log, LOG_ERROR, "config.kept", LOG_I("worker", s->index),
+        LOG_S("why", "a worker with the new configuration did not start"));
 }
 
 static void
@@ -250,6 +388,13 @@ slot_on_exit(struct slot *s, int status)
     struct supervisor *v = s->supervisor;
     const uint64_t ran_ms =
         (clock_mono_ns(&clock_system) - s->started_ns) / 1000000u;
+    if (!v->is_stopping) {
+        worker_log_end(s, status);
+    }
+    if (s->predecessor != 0 && !v->is_stopping) {
+        slot_keep_predecessor(s);
+        return;
+    }
     s->pid = 0;
     v->ready_count -= s->is_ready ? 1 : 0;
     s->is_ready = false;
@@ -260,9 +405,6 @@ slot_on_exit(struct slot *s, int status)
     if (v->is_stopping) {
         return;
     }
-    log_event(&v->log, LOG_ERROR, "worker.ended", LOG_I("worker", s->index),
-        LOG_I("exit",
-            WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status)));
     if (!v->was_ready) {
         struct error err;
         error_set(&err, STATUS_IO,
@@ -286,6 +428,8 @@ supervisor_on_child(void *ctx)
         for (unsigned i = 0; i < v->slot_count; i++) {
             if (v->slots[i].pid == pid) {
                 slot_on_exit(&v->slots[i], status);
+            } else if (v->slots[i].predecessor == pid) {
+                v->slots[i].predecessor = 0; /* its successor is on the way */
             }
         }
     }
@@ -301,9 +445,13 @@ supervisor_stop(struct supervisor *v)
 {
     v->is_stopping = true;
     for (unsigned i = 0; i < v->slot_count; i++) {
-        loop_timer_stop(v->slots[i].restart);
-        if (v->slots[i].pid != 0) {
-            kill(v->slots[i].pid, SIGTERM);
+        const struct slot *s = &v->slots[i];
+        loop_timer_stop(s->restart);
+        if (s->pid != 0) {
+            kill(s->pid, SIGTERM);
+        }
+        if (s->predecessor != 0) {
+            kill(s->predecessor, SIGTERM);
         }
     }
     if (all_gone(v)) {
@@ -319,40 +467,26 @@ supervisor_on_stop(void *ctx)
     supervisor_stop(v);
 }
 
-/* The text and what it says; an error leaves both as they were. */
-static enum status
-config_take(struct supervisor *v, struct error *err)
+/* A worker on the new configuration in place of the one there is, which goes
+ * on until the new one is ready, if it serves. */
+static void
+slot_replace(struct slot *s)
 {
-    struct buf text;
-    struct config *c = NULL;
-    int fd = -1;
-    buf_init(&text, CONFIG_FILE_MAX);
-    enum status st = file_read(v->config_path, &text, err);
-    if (st == STATUS_OK) {
-        st = config_parse(buf_view(&text), v->config_path, &c, err);
+    struct supervisor *v = s->supervisor;
+    struct error err;
+    const pid_t old = s->pid;
+    if (slot_start(s, &err) != STATUS_OK) {
+        log_error(&v->log, "worker.start_failed", &err);
+        return;
     }
-    if (st == STATUS_OK) {
-        fd = memfd_create("kubetape-config", MFD_CLOEXEC);
-        st = fd < 0 ? error_sys(err, errno, "memfd_create")
-                    : file_pwrite_all(fd, buf_view(&text), 0, err);
+    loop_timer_stop(s->restart);
+    if (s->is_ready) {
+        s->predecessor = old;
+        s->is_ready = false;
+        v->ready_count--;
+    } else if (old != 0) {
+        (void)kill(old, SIGTERM);
     }
-    buf_fini(&text);
-    if (st != STATUS_OK) {
-        config_free(&c);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return st;
-    }
-    config_free(&v->config);
-    if (v->config_fd >= 0) {
-        close(v->config_fd);
-    }
-    v->config = c;
-    v->config_fd = fd;
-    v->log.level = c->log.level;
-    v->log.format = c->log.format;
-    return STATUS_OK;
 }
 
 /* New workers take over the listening sockets; the old ones drain for as long
@@ -363,25 +497,14 @@ supervisor_on_reload(void *ctx)
 {
     struct supervisor *v = ctx;
     struct error err;
-    if (config_take(v, &err) != STATUS_OK) {
+    if (settings_replace(v, &err) != STATUS_OK) {
         log_error(&v->log, "config.kept", &err);
         return;
     }
     log_event(
         &v->log, LOG_INFO, "config.reloaded", LOG_S("file", v->config_path));
     for (unsigned i = 0; i < v->slot_count; i++) {
-        struct slot *s = &v->slots[i];
-        const pid_t old = s->pid;
-        v->ready_count -= s->is_ready ? 1 : 0;
-        s->is_ready = false;
-        slot_close_ready(s);
-        s->pid = 0;
-        if (slot_start(s, &err) != STATUS_OK) {
-            s->pid = old; /* it goes on with what it has */
-            log_error(&v->log, "worker.start_failed", &err);
-        } else if (old != 0) {
-            kill(old, SIGHUP);
-        }
+        slot_replace(&v->slots[i]);
     }
 }
 
@@ -440,10 +563,10 @@ admin_on_request(
 static enum status
 admin_open(struct supervisor *v, struct error *err)
 {
-    if (v->config->admin[0] == '\0') {
+    if (v->settings.config->admin[0] == '\0') {
         return STATUS_OK;
     }
-    const enum status st = http_service_open(v->loop, v->config->admin,
+    const enum status st = http_service_open(v->loop, v->settings.config->admin,
         admin_on_request, v, &v->log, &v->admin, err);
     if (st == STATUS_OK) {
         log_event(&v->log, LOG_INFO, "admin.ready",
@@ -462,14 +585,15 @@ folders_make(struct supervisor *v, struct error *err)
     enum status st = STATUS_OK;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && st == STATUS_OK;
          i++) {
-        st = file_join(path, sizeof path, v->config->state, names[i], err);
+        st = file_join(
+            path, sizeof path, v->settings.config->state, names[i], err);
         if (st == STATUS_OK) {
             st = file_make_dirs(path, 0700, err);
         }
     }
     if (st == STATUS_OK) {
-        st = file_join(
-            path, sizeof path, v->config->state, "run/proxy.lock", err);
+        st = file_join(path, sizeof path, v->settings.config->state,
+            "run/proxy.lock", err);
     }
     if (st == STATUS_OK) {
         st = file_lock(path, &v->lock_fd, err);
@@ -482,8 +606,8 @@ static enum status
 slots_listen(struct supervisor *v, struct error *err)
 {
     struct address at;
-    enum status st = address_parse(v->config->listen, &at, err);
-    v->slot_count = v->config->workers;
+    enum status st = address_parse(v->settings.config->listen, &at, err);
+    v->slot_count = v->settings.config->workers;
     for (unsigned i = 0; i < v->slot_count && st == STATUS_OK; i++) {
         struct slot *s = &v->slots[i];
         s->supervisor = v;
@@ -527,13 +651,16 @@ signals_open(struct supervisor *v, struct error *err)
 static enum status
 supervisor_open(struct supervisor *v, struct error *err)
 {
-    enum status st = config_take(v, err);
+    enum status st = settings_read(v->config_path, &v->settings, err);
+    if (st == STATUS_OK) {
+        settings_apply(v);
+    }
     if (st == STATUS_OK) {
         st = folders_make(v, err);
     }
     if (st == STATUS_OK) {
         st = server_tls_prepare(
-            v->config, clock_wall_us(&clock_system) / 1000000, err);
+            v->settings.config, clock_wall_us(&clock_system) / 1000000, err);
     }
     if (st == STATUS_OK) {
         st = loop_new(&v->loop, err);
@@ -554,15 +681,22 @@ supervisor_open(struct supervisor *v, struct error *err)
 }
 
 static void
+worker_end(pid_t pid)
+{
+    if (pid != 0) {
+        kill(pid, SIGTERM);
+        (void)waitpid(pid, NULL, 0);
+    }
+}
+
+static void
 supervisor_close(struct supervisor *v)
 {
     http_service_close(&v->admin);
     for (unsigned i = 0; i < v->slot_count; i++) {
         struct slot *s = &v->slots[i];
-        if (s->pid != 0) {
-            kill(s->pid, SIGTERM);
-            (void)waitpid(s->pid, NULL, 0);
-        }
+        worker_end(s->pid);
+        worker_end(s->predecessor);
         slot_close_ready(s);
         loop_timer_close(&s->restart);
         metrics_free(&s->metrics);
@@ -571,7 +705,8 @@ supervisor_close(struct supervisor *v)
         loop_signal_close(&v->signals[i]);
     }
     loop_free(&v->loop);
-    config_free(&v->config);
+    settings_close(&v->settings);
+    settings_close(&v->proven);
 }
 
 enum status
@@ -582,7 +717,8 @@ supervisor_run(const char *config_path, int ready_fd, struct error *err)
         return error_set(err, STATUS_NO_MEMORY, "no memory");
     }
     v->config_path = config_path;
-    v->config_fd = -1;
+    v->settings.fd = -1;
+    v->proven.fd = -1;
     v->lock_fd = -1;
     v->ready_fd = ready_fd;
     v->log = (struct log){
