@@ -3,6 +3,7 @@
 #include "base/config.h"
 #include "base/program.h"
 #include "proxy/supervisor.h"
+#include "proxy/worker_process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,7 @@ run(const struct options *o)
     int ready_fd = -1;
     uint64_t number = 0;
     if (o->worker != NULL) {
-        return supervisor_run_worker(o->worker, &err) == STATUS_OK
+        return worker_process_run(o->worker, &err) == STATUS_OK
                    ? EXIT_DONE
                    : fail(&err, EXIT_COULD_NOT);
     }

@@ -3,35 +3,22 @@
 #include "base/address.h"
 #include "base/file.h"
 #include "base/http_service.h"
+#include "proxy/metrics.h"
 #include "proxy/server_tls.h"
-#include "proxy/worker.h"
+#include "proxy/worker_process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORKERS_MAX    256u
 #define RESTART_MIN_MS 100u
 #define RESTART_MAX_MS 5000u
 /* A worker that ran this long is not in a circle of crashes. */
 #define RESTART_CALM_MS 10000u
-
-/* What a worker finds open. */
-enum worker_fd {
-    FD_CONFIG = 3,
-    FD_LISTEN,
-    FD_METRICS,
-    FD_READY,
-    FD_COUNT,
-};
 
 struct supervisor;
 
@@ -166,36 +153,6 @@ settings_restore(struct supervisor *v)
 
 /* ---- starting a worker ---- */
 
-/* In the child, between fork and exec: only what is safe there. */
-static void
-worker_exec(const struct slot *s, int ready_fd, pid_t parent)
-{
-    const int from[] = {
-        s->supervisor->settings.fd, s->listen_fd, s->metrics_fd, ready_fd};
-    int high[FD_COUNT];
-    char index[16];
-    char name[] = "kubetape-proxy";
-    char flag[] = "--worker";
-    char *const argv[] = {name, flag, index, NULL};
-    snprintf(index, sizeof index, "%u", s->index);
-    /* Out of the way first, so that no target is still a source. */
-    for (size_t i = 0; i < FD_COUNT - FD_CONFIG; i++) {
-        high[i] = fcntl(from[i], F_DUPFD, 64);
-    }
-    for (size_t i = 0; i < FD_COUNT - FD_CONFIG; i++) {
-        if (dup2(high[i], (int)(FD_CONFIG + i)) < 0) {
-            _exit(127);
-        }
-    }
-    (void)close_range(FD_COUNT, ~0u, 0);
-    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent) {
-        _exit(127); /* the supervisor died before the line above */
-    }
-    execv("/proc/self/exe", argv);
-    _exit(127);
-}
-
 static void supervisor_stop(struct supervisor *v);
 
 static void
@@ -249,34 +206,30 @@ slot_on_ready(void *ctx, int events)
 static enum status
 slot_start(struct slot *s, struct error *err)
 {
-    int pipe_fds[2];
     struct supervisor *v = s->supervisor;
-    if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0) {
-        return error_sys(err, errno, "pipe");
-    }
-    const pid_t parent = getpid();
-    const pid_t pid = fork();
-    if (pid == 0) {
-        worker_exec(s, pipe_fds[1], parent);
-    }
-    const int why = errno;
-    close(pipe_fds[1]);
-    if (pid < 0) {
-        close(pipe_fds[0]);
-        return error_sys(err, why, "fork");
-    }
+    const struct worker_process process = {
+        .index = s->index,
+        .config_fd = v->settings.fd,
+        .listen_fd = s->listen_fd,
+        .metrics_fd = s->metrics_fd,
+    };
     struct loop_watch *watch = NULL;
-    const enum status st =
-        loop_watch_open(v->loop, pipe_fds[0], slot_on_ready, s, &watch, err);
+    pid_t pid = 0;
+    int ready_fd = -1;
+    enum status st = worker_process_start(&process, &pid, &ready_fd, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    st = loop_watch_open(v->loop, ready_fd, slot_on_ready, s, &watch, err);
     if (st != STATUS_OK) { /* nobody would hear that it is ready */
         (void)kill(pid, SIGKILL);
-        close(pipe_fds[0]);
+        close(ready_fd);
         return st;
     }
     loop_watch_set(watch, LOOP_READ);
     slot_close_ready(s);
     s->pid = pid;
-    s->ready_fd = pipe_fds[0];
+    s->ready_fd = ready_fd;
     s->ready_watch = watch;
     s->started_ns = clock_mono_ns(&clock_system);
     return STATUS_OK;
@@ -737,53 +690,5 @@ supervisor_run(const char *config_path, int ready_fd, struct error *err)
     }
     supervisor_close(v);
     free(v); /* descriptors go with the process */
-    return st;
-}
-
-enum status
-supervisor_run_worker(const char *index, struct error *err)
-{
-    struct buf text;
-    struct config *c = NULL;
-    struct metrics *metrics = NULL;
-    uint64_t number = 0;
-    if (!span_to_u64(span_str(index), WORKERS_MAX, &number)) {
-        return error_set(
-            err, STATUS_INVALID, "--worker %s: not a number", index);
-    }
-    for (int fd = FD_CONFIG; fd < FD_COUNT; fd++) {
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* not for plugins */
-    }
-    buf_init(&text, CONFIG_FILE_MAX);
-    enum status st = file_read("/proc/self/fd/3", &text, err);
-    if (st == STATUS_OK) {
-        st = config_parse(buf_view(&text), "configuration", &c, err);
-    }
-    if (st == STATUS_OK) {
-        st = metrics_map(FD_METRICS, &metrics, err);
-    }
-    if (st == STATUS_OK) {
-        const struct log log = {
-            .fd = STDERR_FILENO,
-            .level = c->log.level,
-            .format = c->log.format,
-            .clock = &clock_system,
-            .program = "kubetape-proxy",
-        };
-        st = worker_run(
-            &(struct worker_options){
-                .config = c,
-                .clock = &clock_system,
-                .log = &log,
-                .metrics = metrics,
-                .index = (unsigned)number,
-                .listen_fd = FD_LISTEN,
-                .ready_fd = FD_READY,
-            },
-            err);
-    }
-    metrics_free(&metrics);
-    config_free(&c);
-    buf_fini(&text);
     return st;
 }
