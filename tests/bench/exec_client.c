@@ -221,7 +221,7 @@ run(const struct options *o, char *const *arguments, int argument_count,
 int
 main(int argc, char **argv)
 {
-    struct options o = {NULL};
+    struct options o = {.ca = NULL};
     struct error err;
     char **arguments = calloc((size_t)argc + 1, sizeof *arguments);
     int argument_count = 0;

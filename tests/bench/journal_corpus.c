@@ -2,10 +2,11 @@
  * for the recorder to be timed over:
  *
  *   journal_corpus shell|log MIB STATE
+ *   journal_corpus text MIB
  *
  * `shell`: terminals of some 40 KiB each, typed key by key. `log`: sessions of
  * up to 64 MiB without a terminal, in the 32 KiB that a busy stream arrives in.
- * Prints the sessions' bytes of output.
+ * Prints the sessions' bytes of output. `text` prints a log's text itself.
  */
 #include "base/clock.h"
 #include "base/program.h"
@@ -136,18 +137,52 @@ put_sessions(struct writer *w, bool is_shell, uint64_t bytes)
     return done;
 }
 
+static enum status
+print_text(struct corpus *corpus, uint64_t bytes)
+{
+    struct buf line;
+    uint64_t done = 0;
+    enum status st = STATUS_OK;
+    buf_init(&line, CHUNK_MAX);
+    while (done < bytes && st == STATUS_OK) {
+        buf_clear(&line);
+        st = corpus_log_line(corpus, &line);
+        const uint64_t left = bytes - done;
+        const size_t len = line.len < left ? line.len : (size_t)left;
+        if (fwrite(buf_view(&line).ptr, 1, len, stdout) != len) {
+            st = STATUS_IO;
+        }
+        done += len;
+    }
+    buf_fini(&line);
+    return fflush(stdout) == 0 ? st : STATUS_IO;
+}
+
+static int
+usage(void)
+{
+    fprintf(stderr, "usage: journal_corpus shell|log MIB STATE\n"
+                    "       journal_corpus text MIB\n");
+    return EXIT_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
     uint64_t mib = 0;
-    const bool is_shell = argc == 4 && span_eq_str(span_str(argv[1]), "shell");
-    const bool is_log = argc == 4 && span_eq_str(span_str(argv[1]), "log");
-    if ((!is_shell && !is_log) ||
-        !span_to_u64(span_str(argv[2]), MIB_MAX, &mib)) {
-        fprintf(stderr, "usage: journal_corpus shell|log MIB STATE\n");
-        return EXIT_USAGE;
-    }
     struct writer w = {.corpus = {.random = 20261124}};
+    if (argc < 3 || !span_to_u64(span_str(argv[2]), MIB_MAX, &mib)) {
+        return usage();
+    }
+    const struct span kind = span_str(argv[1]);
+    if (argc == 3 && span_eq_str(kind, "text")) {
+        return print_text(&w.corpus, mib * MIB) == STATUS_OK ? EXIT_DONE
+                                                             : EXIT_COULD_NOT;
+    }
+    const bool is_shell = span_eq_str(kind, "shell");
+    if (argc != 4 || (!is_shell && !span_eq_str(kind, "log"))) {
+        return usage();
+    }
     buf_init(&w.chunk, CHUNK_MAX);
     journal_maker_open(&w.journal, argv[3]);
     printf("%" PRIu64 "\n", put_sessions(&w, is_shell, mib * MIB));

@@ -3,7 +3,6 @@ that whatever else the machine does falls on all of them, and prints its part
 of the table."""
 import gzip
 import os
-import pathlib
 import re
 import statistics
 import subprocess
@@ -34,11 +33,40 @@ def samples_of(targets):
 
 # ---- bulk output ----
 
-def kubectl_bulk(s, target, mib, websocket):
+UNIT_MIB = 4  # of log text, sent to the pod once
+UNIT = "/tmp/kubetape-bench-text"
+
+
+def prepare_bulk(s):
+    text = subprocess.run([stand.program("journal_corpus"), "text",
+                           str(UNIT_MIB)], check=True, stdout=subprocess.PIPE)
+    # The shell outlives cat and keeps standard output open: a session that
+    # has closed it ends before all input is there, without any proxy.
+    there = subprocess.run(
+        [s.env["KUBECTL"], "exec", "-i", "web", "--", "sh", "-c",
+         f"cat >{UNIT}; wc -c <{UNIT}"], env=s.env, input=text.stdout,
+        check=True, stdout=subprocess.PIPE).stdout
+    if int(there) != UNIT_MIB * MIB:
+        raise SystemExit(f"bench: {int(there)} bytes of text in the pod")
+
+
+def large_writes(mib):
+    """As `cat` and most programs write: what the pipe takes, 32 KiB a frame."""
+    return (f"i=0; while [ $i -lt {mib // UNIT_MIB} ]; do cat {UNIT}; "
+            "i=$((i+1)); done")
+
+
+def small_writes(mib):
+    """4 KiB a frame and less: what a frame costs, rather than a byte."""
+    return f"yes '{LINE}' | head -c {mib * MIB}"
+
+
+def kubectl_bulk(s, target, transport, command, mib):
     """MiB/s; the bytes are counted, so that a lost tail is not speed."""
-    env = dict(s.env, KUBECTL_REMOTE_COMMAND_WEBSOCKETS=str(websocket).lower())
+    env = dict(s.env, KUBECTL_REMOTE_COMMAND_WEBSOCKETS=str(
+        transport == "WebSocket").lower())
     argv = [s.env["KUBECTL"], "--kubeconfig", target.kubeconfig, "exec", "web",
-            "--", "sh", "-c", f"yes '{LINE}' | head -c {mib * MIB}"]
+            "--", "sh", "-c", command]
     start = time.monotonic()
     kubectl = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE)
     counted = subprocess.run(["wc", "-c"], stdin=kubectl.stdout,
@@ -52,24 +80,29 @@ def kubectl_bulk(s, target, mib, websocket):
     return mib / seconds
 
 
-def bulk(s, transport, mib, rounds):
+def cpu_of(target):
+    return (target.proxy_cpu() if target.proxy_pid else 0.0,
+            target.recorder_cpu() if target.recorder_pid else 0.0)
+
+
+def bulk(s, transport, writes, mib, rounds):
     speed, proxy, recorder = (samples_of(s.targets) for _ in range(3))
     for _ in range(rounds):
         for t in s.targets:
-            proxy_before = t.proxy_cpu() if t.proxy_pid else 0
-            recorder_before = t.recorder_cpu() if t.recorder_pid else 0
+            proxy_before, recorder_before = cpu_of(t)
             speed[t.name].append(
-                kubectl_bulk(s, t, mib, transport == "WebSocket"))
+                kubectl_bulk(s, t, transport, writes(mib), mib))
             t.wait_until_recorded()
+            proxy_after, recorder_after = cpu_of(t)
             per_gib = GIB / (mib * MIB)
             if t.proxy_pid:
-                proxy[t.name].append(
-                    (t.proxy_cpu() - proxy_before) * per_gib)
+                proxy[t.name].append((proxy_after - proxy_before) * per_gib)
             if t.recorder_pid:
                 recorder[t.name].append(
-                    (t.recorder_cpu() - recorder_before) * per_gib)
+                    (recorder_after - recorder_before) * per_gib)
     table.heading(f"Bulk output over {transport}, kubectl exec, "
-                  f"{mib} MiB x {rounds}", speed)
+                  f"{writes.__name__.replace('_', ' ')}, {mib} MiB x {rounds}",
+                  speed)
     table.row("MiB/s", speed.values())
     table.row("proxy, CPU s/GiB", proxy.values(), table.target(
         proxy["kubetape"], 1.3 * statistics.median(proxy["haproxy"]), True,
@@ -191,7 +224,7 @@ def record(s, kind, mib, round_number):
     return int(out.stdout) / 1e6, cpu, files
 
 
-def gzipped(path: pathlib.Path):
+def gzipped(path):
     """Bytes of `gzip -6` of the plain asciicast."""
     cast = subprocess.run(["zstdcat", path], check=True,
                           capture_output=True).stdout
