@@ -136,7 +136,8 @@ class Stand:
     programs get a whole file by --config, else the flags of `up` alone.
     """
 
-    def __init__(self, kubeconfig=ADMIN, config=None, home=None):
+    def __init__(self, kubeconfig=ADMIN, config=None, home=None,
+                 listen="127.0.0.1:0"):
         self.home = pathlib.Path(home or tempfile.mkdtemp(prefix="kubetape-"))
         self.owns_home = home is None
         self.state = self.home / "state"
@@ -145,7 +146,7 @@ class Stand:
         self.may_restart = False
         self.process = None
         self.started_in_ms = None
-        self.flags = ["--listen", "127.0.0.1:0", "--kubeconfig",
+        self.flags = ["--listen", listen, "--kubeconfig",
                       str(kubeconfig), "--state", str(self.state)]
         if config is not None:
             self.flags = ["--config", str(self.write_config(
@@ -198,22 +199,27 @@ class Stand:
 
     def children(self):
         """{name: pid} of the programs that `up` runs."""
-        path = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        pids = pathlib.Path(path).read_text().split()
-        return {pathlib.Path(f"/proc/{pid}/comm").read_text().strip(): int(pid)
-                for pid in pids}
+        return {process_name(pid): pid
+                for pid in children_of(self.process.pid)}
 
     def descendants(self):
         """Every pid below `up`, workers included."""
         found, left = [], [self.process.pid]
         while left:
-            pid = left.pop()
-            path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-            with contextlib.suppress(FileNotFoundError):
-                below = [int(word) for word in path.read_text().split()]
-                found += below
-                left += below
+            below = children_of(left.pop())
+            found += below
+            left += below
         return found
+
+    def kill(self):
+        """All of it at once, as a power cut would; it is not held to
+        anything."""
+        for pid in [self.process.pid, *self.descendants()]:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+        self.process = None
 
     def stop(self, by=signal.SIGINT):
         """Ends it as a person would, and holds it to having run cleanly."""
@@ -346,6 +352,23 @@ class Stand:
 
 def has_tag(session, tag):
     return any(tag in word for word in session["command"])
+
+
+def children_of(pid):
+    try:
+        path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(word) for word in path.read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def process_name(pid):
+    """What it was started as; /proc/PID/comm has but 15 characters of it."""
+    try:
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return os.fsdecode(words.split(b"\0")[0]).rpartition("/")[2]
 
 
 def is_running(pid):
