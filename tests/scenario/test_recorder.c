@@ -10,9 +10,9 @@
 #include "schema/cast.h"
 #include "tests/support/journal_maker.h"
 #include "tests/support/recording.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -29,7 +29,7 @@
 #define MS       1000000u
 
 struct world {
-    char state[256];
+    char state[TEMP_DIR_MAX];
     uint64_t mono_ns;
     int64_t wall_us;
     struct clock clock;
@@ -79,9 +79,7 @@ set_up(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
-    snprintf(w->state, sizeof w->state, "%s/kubetape-recorder-XXXXXX",
-        getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
-    assert_non_null(mkdtemp(w->state));
+    temp_dir_make(w->state);
     w->clock = (struct clock){mono_ns, wall_us, w};
     w->mono_ns = 5000000000;
     w->wall_us = START_US;
@@ -95,27 +93,6 @@ set_up(void **state)
     return 0;
 }
 
-static void
-remove_tree(const char *path)
-{
-    DIR *dir = opendir(path);
-    if (dir == NULL) {
-        (void)unlink(path);
-        return;
-    }
-    for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
-        char below[1024];
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            assert_int_equal(
-                file_join(below, sizeof below, path, e->d_name, NULL),
-                STATUS_OK);
-            remove_tree(below);
-        }
-    }
-    closedir(dir);
-    (void)rmdir(path);
-}
-
 static int
 tear_down(void **state)
 {
@@ -125,7 +102,7 @@ tear_down(void **state)
     if (w->is_alive) {
         journal_maker_close(&w->journal);
     }
-    remove_tree(w->state);
+    temp_dir_remove(w->state);
     free(w);
     return 0;
 }
@@ -481,12 +458,12 @@ test_refused_once(void **state)
     char index[512];
     snprintf(index, sizeof index, "%s/index.db", w->state);
     recorder_free(&w->recorder);
-    remove_tree(index);
+    assert_int_equal(unlink(index), 0);
     char position[1024];
     assert_int_equal(file_join(position, sizeof position, w->journal.dir,
                          JOURNAL_POSITION_NAME, NULL),
         STATUS_OK);
-    remove_tree(position);
+    assert_int_equal(unlink(position), 0);
     start_recorder(w);
     read_all(w);
     assert_index(w, &id, "status", "refused");
@@ -844,7 +821,7 @@ test_journal_gone(void **state)
     read_all(w);
     recorder_free(&w->recorder);
     kill_worker(w);
-    remove_tree(j->dir);
+    temp_dir_remove(j->dir);
     start_recorder(w);
     read_all(w);
     pass(w, 250);
@@ -999,11 +976,11 @@ test_kill_at_any_moment(void **state)
         char path[1024];
         for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) {
             snprintf(path, sizeof path, "%s/%s", w->state, made[i]);
-            remove_tree(path);
+            temp_dir_remove(path);
         }
         snprintf(
             path, sizeof path, "%s/%s", w->journal.dir, JOURNAL_POSITION_NAME);
-        remove_tree(path);
+        temp_dir_remove(path);
         assert_int_equal(
             file_pwrite_all(w->journal.segment_fd, buf_view(&segment), 0, NULL),
             STATUS_OK);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "tests/support/journal_maker.h"
 #include "tests/support/recording.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@
 static const char *program;
 
 struct world {
-    char state[256];
+    char state[TEMP_DIR_MAX];
     char config[300];
     struct journal_maker journal;
 };
@@ -83,8 +84,7 @@ set_up(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
-    snprintf(w->state, sizeof w->state, "/tmp/kubetape-program-XXXXXX");
-    assert_non_null(mkdtemp(w->state));
+    temp_dir_make(w->state);
     snprintf(w->config, sizeof w->config, "%s/config.yaml", w->state);
     write_config(w, "recorder: {seal_interval_ms: 60000}\n");
     *state = w;
@@ -95,9 +95,7 @@ static int
 tear_down(void **state)
 {
     struct world *w = *state;
-    char command[400];
-    snprintf(command, sizeof command, "rm -rf -- '%s'", w->state);
-    assert_int_equal(system(command), 0);
+    temp_dir_remove(w->state);
     free(w);
     return 0;
 }

@@ -1,7 +1,6 @@
 #include "tests/support/recording_maker.h"
 
 #include "base/file.h"
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,28 +138,4 @@ maker_write(const char *folder, const char *name, struct span bytes)
     must(file_join(path, sizeof path, folder, name, NULL), "path");
     must(file_write_atomic(path, bytes, 0600, NULL), path);
     return path;
-}
-
-void
-maker_folder(char out[64])
-{
-    snprintf(out, 64, "/tmp/kubetape-test-XXXXXX");
-    if (mkdtemp(out) == NULL) {
-        abort();
-    }
-}
-
-static int
-remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-void
-maker_remove_folder(const char *folder)
-{
-    (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

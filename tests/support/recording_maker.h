@@ -45,8 +45,5 @@ void maker_whole(struct recording_maker *m);
  * lives until the next call with the same name. */
 const char *maker_write(
     const char *folder, const char *name, struct span bytes);
-/* A folder of the test's own, and its end. */
-void maker_folder(char out[64]);
-void maker_remove_folder(const char *folder);
 
 #endif

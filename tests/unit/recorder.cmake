@@ -13,8 +13,8 @@ kubetape_unit_test(session_table recorder_core)
 
 add_executable(test_scenario_recorder scenario/test_recorder.c)
 target_link_libraries(test_scenario_recorder
-  PRIVATE recorder_core recorder_support project_flags PkgConfig::CMOCKA
-  PkgConfig::SQLITE)
+  PRIVATE recorder_core recorder_support test_support project_flags
+  PkgConfig::CMOCKA PkgConfig::SQLITE)
 add_test(NAME scenario.recorder COMMAND test_scenario_recorder)
 set_tests_properties(scenario.recorder
   PROPERTIES LABELS scenario TIMEOUT 300)
@@ -22,7 +22,7 @@ set_tests_properties(scenario.recorder
 add_executable(test_scenario_recorder_program
   scenario/test_recorder_program.c)
 target_link_libraries(test_scenario_recorder_program
-  PRIVATE recorder_support project_flags PkgConfig::CMOCKA)
+  PRIVATE recorder_support test_support project_flags PkgConfig::CMOCKA)
 add_test(NAME scenario.recorder_program
   COMMAND test_scenario_recorder_program $<TARGET_FILE:kubetape-recorder>)
 set_tests_properties(scenario.recorder_program

@@ -1,10 +1,11 @@
 #include "player/cast_reader.h"
 #include "player/text_reader.h"
 #include "tests/support/recording_maker.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <string.h>
 
-static char folder[64];
+static char folder[TEMP_DIR_MAX];
 
 /* Every line that the reader gives, header first; whether it was cut. */
 static enum status
@@ -178,7 +179,7 @@ static int
 make_folder(void **state)
 {
     (void)state;
-    maker_folder(folder);
+    temp_dir_make(folder);
     return 0;
 }
 
@@ -186,7 +187,7 @@ static int
 drop_folder(void **state)
 {
     (void)state;
-    maker_remove_folder(folder);
+    temp_dir_remove(folder);
     return 0;
 }
 

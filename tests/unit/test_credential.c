@@ -4,6 +4,7 @@
 #include "base/pki.h"
 #include "proxy/credential.h"
 #include "proxy/exec_credential.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <limits.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ pass_seconds(uint64_t s)
 }
 
 struct bed {
-    char folder[64];
+    char folder[TEMP_DIR_MAX];
     struct loop *loop;
     struct kubeconfig *k;
     struct credential *c;
@@ -53,8 +54,7 @@ setup(void **state)
 {
     struct bed *b = calloc(1, sizeof *b);
     assert_non_null(b);
-    snprintf(b->folder, sizeof b->folder, "/tmp/kubetape-credential-XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
+    temp_dir_make(b->folder);
     assert_int_equal(loop_new(&b->loop, NULL), STATUS_OK);
     now_ns = 7 * SECOND_NS;
     *state = b;
@@ -71,18 +71,11 @@ static int
 teardown(void **state)
 {
     struct bed *b = *state;
-    static const char *const names[] = {
-        "config", "token", "plugin", "answer", "runs", "info", "ca", "gate"};
     credential_close(&b->c);
     assert_null(b->c);
     kubeconfig_free(&b->k);
     loop_free(&b->loop);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char path[PATH_MAX];
-        path_of(b, names[i], path);
-        (void)unlink(path);
-    }
-    assert_int_equal(rmdir(b->folder), 0);
+    temp_dir_remove(b->folder);
     free(b);
     return 0;
 }
@@ -90,10 +83,7 @@ teardown(void **state)
 static void
 put(const struct bed *b, const char *name, const char *text, mode_t mode)
 {
-    char path[PATH_MAX];
-    path_of(b, name, path);
-    assert_int_equal(
-        file_write_atomic(path, span_str(text), mode, NULL), STATUS_OK);
+    temp_dir_put(b->folder, name, text, mode);
 }
 
 static void

@@ -1,6 +1,7 @@
 /* Reads with a cap, writes that are whole or not there, locks that hold. */
 #include "base/file.h"
 
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 
 #include <dirent.h>
@@ -14,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/test_file-XXXXXX";
+static char folder[TEMP_DIR_MAX];
 
 /* A path in the folder of this test; one at a time. */
 static const char *
@@ -285,7 +286,8 @@ static int
 make_folder(void **state)
 {
     (void)state;
-    return mkdtemp(folder) == NULL;
+    temp_dir_make(folder);
+    return 0;
 }
 
 static int

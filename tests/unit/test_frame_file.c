@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "recorder/compact.h"
 #include "tests/support/recording.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 static const struct uuid id = {{7}};
 
 struct bench {
-    char dir[256];
+    char dir[TEMP_DIR_MAX];
     char path[300];
     struct signer *signer;
     struct ed25519_public key;
@@ -29,9 +30,7 @@ set_up(void **state)
 {
     struct bench *b = calloc(1, sizeof *b);
     assert_non_null(b);
-    snprintf(b->dir, sizeof b->dir, "%s/kubetape-frames-XXXXXX",
-        getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
-    assert_non_null(mkdtemp(b->dir));
+    temp_dir_make(b->dir);
     snprintf(b->path, sizeof b->path, "%s/a/b/x.cast.zst", b->dir);
     assert_int_equal(signer_new(&b->signer, NULL), STATUS_OK);
     b->key = signer_public(b->signer);

@@ -5,6 +5,7 @@
 #include "base/pki.h"
 #include "proxy/identity.h"
 #include "proxy/review.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <limits.h>
 #include <stdio.h>
@@ -220,7 +221,7 @@ server_on_connection(void *ctx, int events)
 /* ---- the bed ---- */
 
 struct bed {
-    char folder[64];
+    char folder[TEMP_DIR_MAX];
     struct loop *loop;
     struct conn_env env;
     struct server server;
@@ -329,8 +330,7 @@ setup(void **state)
 {
     struct bed *b = calloc(1, sizeof *b);
     assert_non_null(b);
-    snprintf(b->folder, sizeof b->folder, "/tmp/kubetape-identity-XXXXXX");
-    assert_non_null(mkdtemp(b->folder));
+    temp_dir_make(b->folder);
     now_ns = 7 * SECOND_NS;
     assert_int_equal(loop_new(&b->loop, NULL), STATUS_OK);
     conn_env_init(&b->env, b->loop, &fake_clock, NULL);
@@ -346,7 +346,6 @@ static int
 teardown(void **state)
 {
     struct bed *b = *state;
-    static const char *const names[] = {"token", "config"};
     identity_close(&b->identity);
     assert_null(b->identity);
     upstream_close(&b->upstream);
@@ -363,12 +362,7 @@ teardown(void **state)
     }
     buf_fini(&b->ca);
     loop_free(&b->loop);
-    for (size_t i = 0; i < 2; i++) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", b->folder, names[i]);
-        (void)unlink(path);
-    }
-    assert_int_equal(rmdir(b->folder), 0);
+    temp_dir_remove(b->folder);
     free(b);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "recorder/index_db.h"
 
 #include "schema/index.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 
 #include <sqlite3.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 struct shelf {
-    char dir[256];
+    char dir[TEMP_DIR_MAX];
     char path[300];
     struct index_db *db;
 };
@@ -22,9 +23,7 @@ set_up(void **state)
     struct shelf *s = calloc(1, sizeof *s);
     bool is_new = false;
     assert_non_null(s);
-    snprintf(s->dir, sizeof s->dir, "%s/kubetape-index-XXXXXX",
-        getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
-    assert_non_null(mkdtemp(s->dir));
+    temp_dir_make(s->dir);
     snprintf(s->path, sizeof s->path, "%s/index.db", s->dir);
     assert_int_equal(index_db_open(s->path, &s->db, &is_new, NULL), STATUS_OK);
     assert_true(is_new);

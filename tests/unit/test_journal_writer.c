@@ -4,11 +4,11 @@
 
 #include "base/file.h"
 #include "proxy/limits.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static const struct clock clock_fake = {fake_mono_ns, fake_wall_us, NULL};
 /* ---- the stage ---- */
 
 struct stage {
-    char root[PATH_MAX];
+    char root[TEMP_DIR_MAX];
     char dir[PATH_MAX]; /* the worker's */
     struct loop *loop;
     struct log log;
@@ -84,8 +84,8 @@ static void
 stage_open_with(struct stage *s, enum config_durability durability,
     uint32_t sync_ms, uint64_t max_bytes)
 {
-    *s = (struct stage){.root = "/tmp/kubetape-journal-XXXXXX"};
-    assert_non_null(mkdtemp(s->root));
+    *s = (struct stage){0};
+    temp_dir_make(s->root);
     mono_ns = 1000000000;
     wall_us = 1764028800000000;
     s->log = (struct log){.fd = open("/dev/null", O_WRONLY | O_CLOEXEC),
@@ -116,15 +116,6 @@ stage_open(struct stage *s)
     stage_open_with(s, CONFIG_DURABILITY_JOURNAL, SYNC_MS, MAX_BYTES);
 }
 
-static int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 static void
 stage_close(struct stage *s)
 {
@@ -132,7 +123,7 @@ stage_close(struct stage *s)
     loop_free(&s->loop);
     close(s->log.fd);
     free(s->payload);
-    assert_int_equal(nftw(s->root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+    temp_dir_remove(s->root);
 }
 
 static void

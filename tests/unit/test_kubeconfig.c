@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "proxy/kubeconfig.h"
 #include "proxy/server_url.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <limits.h>
 #include <stdio.h>
@@ -10,14 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/kubetape-kubeconfig-XXXXXX";
+static char folder[TEMP_DIR_MAX];
 static char path[PATH_MAX];
 
 static int
 group_setup(void **state)
 {
     (void)state;
-    assert_non_null(mkdtemp(folder));
+    temp_dir_make(folder);
     snprintf(path, sizeof path, "%s/config", folder);
     return 0;
 }
@@ -25,24 +26,15 @@ group_setup(void **state)
 static void
 put(const char *name, const char *text)
 {
-    char file[PATH_MAX];
-    snprintf(file, sizeof file, "%s/%s", folder, name);
-    assert_int_equal(
-        file_write_atomic(file, span_str(text), 0600, NULL), STATUS_OK);
+    temp_dir_put(folder, name, text, 0600);
 }
 
 static int
 group_teardown(void **state)
 {
     (void)state;
-    static const char *const names[] = {
-        "config", "ca.crt", "token", "namespace", "empty.crt"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char file[PATH_MAX];
-        snprintf(file, sizeof file, "%s/%s", folder, names[i]);
-        (void)unlink(file);
-    }
-    return rmdir(folder);
+    temp_dir_remove(folder);
+    return 0;
 }
 
 /* A kubeconfig of one context around a cluster and a user, flow style. */

@@ -3,6 +3,7 @@
 #include "player/kubeconfig.h"
 #include "tests/support/index_maker.h"
 #include "tests/support/recording_maker.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <fcntl.h>
 #include <limits.h>
@@ -20,7 +21,7 @@
 
 #define ID "019ab000-0000-7000-8000-00000000000a"
 
-static char folder[64]; /* the state folder */
+static char folder[TEMP_DIR_MAX]; /* the state folder */
 static struct recording_maker recording;
 
 static struct {
@@ -661,7 +662,7 @@ set_up(void **state)
             "ev\033[31mil", "default", "web", "app", "[]", 900000, 900000, -1,
             "", 0},
     };
-    maker_folder(folder);
+    temp_dir_make(folder);
     maker_init(&recording);
     if (!uuid_parse(span_str(ID), &recording.id)) {
         return -1;
@@ -679,7 +680,7 @@ static int
 tear_down(void **state)
 {
     (void)state;
-    maker_remove_folder(folder);
+    temp_dir_remove(folder);
     maker_fini(&recording);
     return 0;
 }

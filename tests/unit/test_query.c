@@ -2,6 +2,7 @@
 #include "player/store.h"
 #include "tests/support/index_maker.h"
 #include "tests/support/recording_maker.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <sqlite3.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ static const struct index_row rows[] = {
         4000, -1, "", 0},
 };
 
-static char folder[64];
+static char folder[TEMP_DIR_MAX];
 static char path[128];
 
 /* The last letters of the IDs that pass, in order. */
@@ -259,7 +260,7 @@ static int
 set_up(void **state)
 {
     (void)state;
-    maker_folder(folder);
+    temp_dir_make(folder);
     snprintf(path, sizeof path, "%s/index.db", folder);
     index_make(path, rows, sizeof rows / sizeof rows[0]);
     return 0;
@@ -269,7 +270,7 @@ static int
 tear_down(void **state)
 {
     (void)state;
-    maker_remove_folder(folder);
+    temp_dir_remove(folder);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "recorder/seal_key.h"
 
 #include "base/file.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 
 #include <stdio.h>
@@ -23,13 +24,13 @@ static void
 test_made_once(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/kubetape-key-XXXXXX";
+    char dir[TEMP_DIR_MAX];
     char path[512];
     struct signer *first = NULL;
     struct signer *second = NULL;
     struct ed25519_public stored;
     struct buf pem;
-    assert_non_null(mkdtemp(dir));
+    temp_dir_make(dir);
     assert_int_equal(seal_key_load(dir, "", &first, NULL), STATUS_OK);
     assert_int_equal(seal_key_load(dir, NULL, &second, NULL), STATUS_OK);
     const struct ed25519_public a = signer_public(first);
@@ -67,13 +68,7 @@ test_made_once(void **state)
     assert_int_equal(
         file_write_atomic(path, SPAN_LIT("junk"), 0600, NULL), STATUS_OK);
     assert_int_not_equal(seal_key_load(dir, "", &first, NULL), STATUS_OK);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(unlink(own), 0);
-    snprintf(path, sizeof path, "%s/keys/seal.pub.pem", dir);
-    assert_int_equal(unlink(path), 0);
-    snprintf(path, sizeof path, "%s/keys", dir);
-    assert_int_equal(rmdir(path), 0);
-    assert_int_equal(rmdir(dir), 0);
+    temp_dir_remove(dir);
 }
 
 int

@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "player/supervise.h"
 #include "tests/support/recording_maker.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <errno.h>
 #include <limits.h>
@@ -12,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[TEMP_DIR_MAX];
 static char script_path[PATH_MAX];
 static char log_path[PATH_MAX];
 
@@ -239,7 +240,7 @@ static int
 set_up(void **state)
 {
     (void)state;
-    maker_folder(folder);
+    temp_dir_make(folder);
     snprintf(log_path, sizeof log_path, "%s/log", folder);
     snprintf(script_path, sizeof script_path, "%s",
         maker_write(folder, "program.sh", span_str(script)));
@@ -251,7 +252,7 @@ static int
 tear_down(void **state)
 {
     (void)state;
-    maker_remove_folder(folder);
+    temp_dir_remove(folder);
     return 0;
 }
 

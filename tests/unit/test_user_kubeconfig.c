@@ -3,6 +3,7 @@
 #include "player/client_access.h"
 #include "player/user_kubeconfig.h"
 #include "tests/support/recording_maker.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[TEMP_DIR_MAX];
 
 static char *
 at(const char *name, char out[PATH_MAX])
@@ -214,7 +215,7 @@ static int
 set_up(void **state)
 {
     (void)state;
-    maker_folder(folder);
+    temp_dir_make(folder);
     return 0;
 }
 
@@ -222,7 +223,7 @@ static int
 tear_down(void **state)
 {
     (void)state;
-    maker_remove_folder(folder);
+    temp_dir_remove(folder);
     return 0;
 }
 

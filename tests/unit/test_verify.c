@@ -1,12 +1,13 @@
 #include "base/file.h"
 #include "player/verify.h"
 #include "tests/support/recording_maker.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
 #include <stdio.h>
 #include <string.h>
 #include <zstd.h>
 
-static char folder[64];
+static char folder[TEMP_DIR_MAX];
 
 static void
 run(const struct recording_maker *m, struct span file,
@@ -423,7 +424,7 @@ static int
 make_folder(void **state)
 {
     (void)state;
-    maker_folder(folder);
+    temp_dir_make(folder);
     return 0;
 }
 
@@ -431,7 +432,7 @@ static int
 drop_folder(void **state)
 {
     (void)state;
-    maker_remove_folder(folder);
+    temp_dir_remove(folder);
     return 0;
 }
 
