@@ -455,7 +455,8 @@ call_start(struct upstream *u, const struct call_options *o,
     c->is_upgrade = o->is_upgrade;
     c->with_certificate = o->with_certificate;
     c->may_retry = is_idempotent(o->head->method) && !o->is_upgrade;
-    c->is_sent = c->framing == HTTP_BODY_NONE;
+    c->is_sent = c->framing == HTTP_BODY_NONE ||
+                 (c->framing == HTTP_BODY_LENGTH && c->body_left == 0);
     buf_init(&c->head, 2 * LIMIT_HEAD_BYTES);
     enum status st = http_message_encode(o->head, &c->head);
     if (st == STATUS_OK) {
