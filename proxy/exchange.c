@@ -128,7 +128,7 @@ exchange_fail(struct exchange *x, const char *why)
     void *front = x->front;
     const bool has_begun = x->state == EXCHANGE_ANSWERING;
     char text[512];
-    snprintf(text, sizeof text, "the API server could not be reached: %s", why);
+    snprintf(text, sizeof text, "the call to the API server failed: %s", why);
     metrics_add(x->g->metrics, METRIC_UPSTREAM_FAILURES, 1);
     log_event(x->g->log, LOG_WARN, "upstream.failed", LOG_S("why", why));
     exchange_close_tap(x, META_FAILED, text);
@@ -138,6 +138,16 @@ exchange_fail(struct exchange *x, const char *why)
     } else {
         exchange_refuse(ops, front, 502, text);
     }
+}
+
+/* Nothing was sent: there is nobody to send it as. */
+static void
+exchange_lack_credential(struct exchange *x, const char *why)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+        "the proxy has no credentials for the API server: %s", why);
+    exchange_deny(x, 502, text);
 }
 
 void
@@ -204,8 +214,8 @@ exchange_on_response_body(void *owner, struct span bytes)
 static void
 refusal_reason(const struct exchange *x, char *out, size_t cap)
 {
-    json_t *root = json_loadb((const char *)x->refusal.data + x->refusal.off,
-        x->refusal.len, 0, NULL);
+    const struct span body = buf_view(&x->refusal);
+    json_t *root = json_loadb((const char *)body.ptr, body.len, 0, NULL);
     const char *message = json_string_value(json_object_get(root, "message"));
     snprintf(out, cap, "%u: %s", x->refusal_code,
         message != NULL ? message : http_reason(x->refusal_code));
@@ -388,7 +398,7 @@ exchange_start_call(
 {
     enum status st = request_texts_fill(x, t);
     if (st != STATUS_OK) {
-        return error_set(err, st, "the request could not be rewritten");
+        return error_set(err, st, "the request's texts do not fit a head");
     }
     const struct rewrite r = {
         .host = upstream_host(x->g->upstream),
@@ -427,11 +437,13 @@ exchange_call(struct exchange *x)
     buf_wipe(&t.authorization);
     buf_fini(&t.target);
     buf_fini(&t.subprotocols);
-    if (st != STATUS_OK) {
+    if (st == STATUS_LIMIT) {
+        exchange_deny(x, 431, err.text); /* with our own fields in it */
+    } else if (st != STATUS_OK) {
         exchange_fail(x, err.text);
-        return;
+    } else {
+        x->ops->want_body(x->front, true);
     }
-    x->ops->want_body(x->front, true);
 }
 
 /* ---- decisions ---- */
@@ -569,7 +581,7 @@ exchange_on_credential(void *ctx, const char *why)
 {
     struct exchange *x = ctx;
     if (why != NULL) {
-        exchange_fail(x, why);
+        exchange_lack_credential(x, why);
         return;
     }
     exchange_with_credential(x);
@@ -593,7 +605,7 @@ exchange_get_credential(struct exchange *x)
     case CREDENTIAL_WAIT:
         return;
     case CREDENTIAL_FAILED:
-        exchange_fail(x, why);
+        exchange_lack_credential(x, why);
         return;
     }
 }
