@@ -40,6 +40,8 @@ UNIT = "/tmp/kubetape-bench-text"
 def prepare_bulk(s):
     text = subprocess.run([stand.program("journal_corpus"), "text",
                            str(UNIT_MIB)], check=True, stdout=subprocess.PIPE)
+    s.stack.callback(subprocess.run, [s.env["KUBECTL"], "exec", "web", "--",
+                                      "rm", "-f", UNIT], env=s.env)
     # The shell outlives cat and keeps standard output open: a session that
     # has closed it ends before all input is there, without any proxy.
     there = subprocess.run(
