@@ -33,6 +33,7 @@ import uuid
 HERE = pathlib.Path(__file__).resolve().parent
 CLUSTER_TOOLS = HERE.parent / "cluster"
 DEADLINE_S = 60  # for what takes well below a second on an idle machine
+STOP_S = 10      # from Ctrl-C to the last process gone
 COMMAND_S = 240  # for one run of kubectl, bulk under sanitizers included
 THREADS = 4      # cases run side by side: kubectl itself is what costs
 
@@ -162,7 +163,10 @@ class Stand:
     def env(self):
         """Findings of sanitizers go to files, and end the program."""
         common = f"log_path={self.findings}:exitcode=99:abort_on_error=0"
-        return {"ASAN_OPTIONS": common + ":detect_leaks=1",
+        # What was freed is kept from reuse, but not so much of it that it
+        # hides what a program itself takes.
+        return {"ASAN_OPTIONS": common + ":detect_leaks=1"
+                                         ":quarantine_size_mb=32",
                 "UBSAN_OPTIONS": common + ":print_stacktrace=1",
                 "TSAN_OPTIONS": common}
 
@@ -228,10 +232,11 @@ class Stand:
         family = self.descendants()
         self.process.send_signal(by)
         try:
-            code = self.process.wait(timeout=DEADLINE_S)
+            code = self.process.wait(timeout=STOP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            code = self.process.wait()
+            self.process.wait()
+            code = f"SIGKILL, as it did not end within {STOP_S} s"
         self.process.stdout.close()
         self.errors.close()
         self.process = None
@@ -247,8 +252,9 @@ class Stand:
         found = []
         if code != 0:
             found.append(f"`kubetape up` ended with {code}")
-        if not self.may_restart and "starting it again" in said:
-            found.append("a program ended and was started again")
+        if not self.may_restart:  # as one does that was killed
+            found += [f"said: {line}" for line in said.splitlines()
+                      if "starting it again" in line or ERROR_LINE.match(line)]
         found += [f"process {pid} outlived `kubetape up`" for pid in family
                   if is_running(pid)]
         found += [path.read_text(errors="replace")
@@ -483,6 +489,7 @@ class Pipes:
         return self.program.wait(DEADLINE_S)
 
 
+ERROR_LINE = re.compile(r"\S+Z error ")
 LAST_WORD = re.compile(
     rb"command terminated with (non-zero )?exit code.*\n\Z")
 

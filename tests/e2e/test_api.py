@@ -47,8 +47,8 @@ class Api(TestCase):
                             for case in cases])
 
     def test_whoami(self):
-        self.assert_alike("auth", "whoami", "-o", "yaml", "--request-timeout",
-                          "20s")
+        self.assert_alike("auth", "whoami", "-o",
+                          "jsonpath={.status.userInfo}")
 
     def test_writing(self):
         """apply, diff, patch, label, replace, delete: each seen from the other
