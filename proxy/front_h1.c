@@ -2,6 +2,7 @@
 
 #include "proxy/exchange.h"
 #include "proxy/http_body.h"
+#include "proxy/http_send.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -171,25 +172,6 @@ front_respond(void *front, const struct http_message *m)
     }
 }
 
-static enum status
-front_send_chunk(struct front *f, struct span bytes)
-{
-    struct buf line;
-    buf_init(&line, 32);
-    enum status st = http_chunk_encode(bytes.len, &line);
-    if (st == STATUS_OK) {
-        st = conn_send(f->conn, buf_view(&line), 0);
-    }
-    buf_fini(&line);
-    if (st == STATUS_OK) {
-        st = conn_send(f->conn, bytes, 0);
-    }
-    if (st == STATUS_OK) {
-        st = conn_send(f->conn, SPAN_LIT("\r\n"), 0);
-    }
-    return st;
-}
-
 static void
 front_body(void *front, struct span bytes)
 {
@@ -202,7 +184,7 @@ front_body(void *front, struct span bytes)
         st = conn_send(f->conn, bytes, 0);
         break;
     case ANSWER_CHUNKED:
-        st = front_send_chunk(f, bytes);
+        st = http_send_chunk(f->conn, bytes);
         break;
     }
     if (st != STATUS_OK) {
@@ -215,14 +197,9 @@ front_finish(
     void *front, const struct http_field *trailers, size_t trailer_count)
 {
     struct front *f = front;
-    if (f->request->answer == ANSWER_CHUNKED) {
-        struct buf end;
-        buf_init(&end, LIMIT_TRAILER_BYTES + 16);
-        if (http_trailers_encode(trailers, trailer_count, &end) != STATUS_OK ||
-            conn_send(f->conn, buf_view(&end), 0) != STATUS_OK) {
-            f->must_close = true;
-        }
-        buf_fini(&end);
+    if (f->request->answer == ANSWER_CHUNKED &&
+        http_send_last_chunk(f->conn, trailers, trailer_count) != STATUS_OK) {
+        f->must_close = true;
     }
     f->request->exchange = NULL;
     f->request->is_answered = true;
@@ -317,20 +294,13 @@ front_refuse_head(struct front *f)
     exchange_refuse(&front_ops, f, f->reader.bad_status, f->reader.why);
 }
 
-static bool
-has_body(const struct http_head *h)
-{
-    return h->framing != HTTP_BODY_NONE &&
-           !(h->framing == HTTP_BODY_LENGTH && h->length == 0);
-}
-
 static void
 front_begin(struct front *f, struct request *r)
 {
     f->request = r;
     f->must_close = !r->head.keep_alive;
     f->is_head_begun = false;
-    r->is_body_over = !has_body(&r->head);
+    r->is_body_over = !http_has_body(&r->head);
     http_body_init(&r->body, r->head.framing, r->head.length);
     conn_deadline(f->conn, 0, NULL);
     exchange_begin(f->g, &front_ops, f, &r->head, &r->exchange);

@@ -642,6 +642,13 @@ is_one_of(struct span name, const char *const *names, size_t count)
 }
 
 bool
+http_has_body(const struct http_head *h)
+{
+    return h->framing != HTTP_BODY_NONE &&
+           !(h->framing == HTTP_BODY_LENGTH && h->length == 0);
+}
+
+bool
 http_is_hop_by_hop(const struct http_head *h, struct span name)
 {
     static const char *const always[] = {

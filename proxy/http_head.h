@@ -80,6 +80,9 @@ size_t http_count(const struct http_head *h, const char *name);
 bool http_has_token(const struct http_head *h, const char *name,
     const char *token);
 
+/* Whether a body follows; one of length 0 is none. */
+bool http_has_body(const struct http_head *h);
+
 /* Hop-by-hop: the fixed set of RFC 9110 7.6.1 and 9112 (Connection,
  * Proxy-Connection, Keep-Alive, TE, Trailer, Transfer-Encoding, Upgrade,
  * Proxy-Authenticate, Proxy-Authorization), and what Connection names. */

@@ -527,13 +527,6 @@ start_empty(struct route *r)
     return st;
 }
 
-static bool
-has_body(const struct http_head *h)
-{
-    return h->framing == HTTP_BODY_CHUNKED ||
-           (h->framing == HTTP_BODY_LENGTH && h->length > 0);
-}
-
 static enum status
 describe(const struct subresource *s, const struct path *p, struct span query,
     struct route *r)
@@ -586,7 +579,7 @@ classify_path(const struct http_head *h, const struct path *p,
     }
     /* The kubelet reads a form in the body before the query: the body could
      * say that there is no TTY where the query says that there is one. */
-    if (has_body(h)) {
+    if (http_has_body(h)) {
         refuse(r, "session request with a body");
         return STATUS_OK;
     }

@@ -2,6 +2,7 @@
  * call on it; a call outlives its back only when it is tried again. */
 #include "proxy/upstream.h"
 
+#include "proxy/http_send.h"
 #include "proxy/resolver.h"
 
 #include <assert.h>
@@ -472,31 +473,12 @@ call_start(struct upstream *u, const struct call_options *o,
     return STATUS_OK;
 }
 
-static enum status
-call_send_chunk(struct call *c, struct span bytes)
-{
-    struct buf line;
-    buf_init(&line, 32);
-    enum status st = http_chunk_encode(bytes.len, &line);
-    if (st == STATUS_OK) {
-        st = conn_send(c->back->conn, buf_view(&line), 0);
-    }
-    buf_fini(&line);
-    if (st == STATUS_OK) {
-        st = conn_send(c->back->conn, bytes, 0);
-    }
-    if (st == STATUS_OK) {
-        st = conn_send(c->back->conn, SPAN_LIT("\r\n"), 0);
-    }
-    return st;
-}
-
 enum status
 call_send_body(struct call *c, struct span bytes)
 {
     c->may_retry = false;
     if (c->framing == HTTP_BODY_CHUNKED) {
-        return call_send_chunk(c, bytes);
+        return http_send_chunk(c->back->conn, bytes);
     }
     assert(bytes.len <= c->body_left);
     c->body_left -= bytes.len;
@@ -509,17 +491,9 @@ call_end_body(
 {
     assert(c->framing != HTTP_BODY_LENGTH || c->body_left == 0);
     c->is_sent = true;
-    if (c->framing != HTTP_BODY_CHUNKED) {
-        return STATUS_OK;
-    }
-    struct buf end;
-    buf_init(&end, LIMIT_TRAILER_BYTES + 16);
-    enum status st = http_trailers_encode(trailers, trailer_count, &end);
-    if (st == STATUS_OK) {
-        st = conn_send(c->back->conn, buf_view(&end), 0);
-    }
-    buf_fini(&end);
-    return st;
+    return c->framing == HTTP_BODY_CHUNKED
+               ? http_send_last_chunk(c->back->conn, trailers, trailer_count)
+               : STATUS_OK;
 }
 
 bool
