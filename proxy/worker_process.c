@@ -25,6 +25,20 @@ enum worker_fd {
 
 /* ---- the supervisor's side ---- */
 
+/* In the child, where every signal is blocked: until exec, the parent's handlers
+ * would take what is meant for the child, and a SIGTERM would be lost. */
+static void
+signals_let_in(const sigset_t *mask)
+{
+    const struct sigaction dfl = {.sa_handler = SIG_DFL};
+    for (int signo = 1; signo < NSIG; signo++) {
+        if (signo != SIGPIPE) {
+            (void)sigaction(signo, &dfl, NULL); /* not all can be set */
+        }
+    }
+    (void)sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
 /* In the child, between fork and exec: only what is safe there. */
 static void
 worker_exec(const struct worker_process *p, int ready_fd, pid_t parent)
@@ -63,11 +77,17 @@ worker_process_start(const struct worker_process *p, pid_t *pid_out,
         return error_sys(err, errno, "pipe");
     }
     const pid_t parent = getpid();
+    sigset_t all;
+    sigset_t mask;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, &mask);
     const pid_t pid = fork();
     if (pid == 0) {
+        signals_let_in(&mask);
         worker_exec(p, pipe_fds[1], parent);
     }
     const int why = errno;
+    (void)sigprocmask(SIG_SETMASK, &mask, NULL);
     close(pipe_fds[1]);
     if (pid < 0) {
         close(pipe_fds[0]);
