@@ -4,6 +4,8 @@
 
 PACKAGES = $(shell cat packages.txt tests/packages.txt tests/cluster/packages.txt | sort -u)
 
+PROGRAMS = kubetape kubetape-proxy kubetape-recorder
+
 all: build
 
 deps:
@@ -11,7 +13,7 @@ deps:
 
 build: deps
 	cmake --preset release
-	cmake --build --preset release
+	cmake --build --preset release --target $(PROGRAMS)
 
 demo: build
 	tests/demo

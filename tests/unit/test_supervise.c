@@ -73,7 +73,9 @@ start(const char *first, const char *second)
         .ctx = log_path,
     };
     struct error err = {.code = STATUS_OK};
-    (void)freopen("/dev/null", "w", stderr);
+    if (freopen("/dev/null", "w", stderr) == NULL) {
+        _exit(2);
+    }
     const enum status st = supervise_run(&plan, &err);
     FILE *f = fopen(log_path, "a");
     fprintf(f, "result %s: %s\n", status_name(st), err.text);
