@@ -139,9 +139,8 @@ too_long(const char *path, struct error *err)
     return error_set(err, STATUS_LIMIT, "path too long: %.256s", path);
 }
 
-/* Syncs the folder that holds the last name of `path`. */
-static enum status
-fsync_parent(const char *path, struct error *err)
+enum status
+file_fsync_parent(const char *path, struct error *err)
 {
     const char *slash = strrchr(path, '/');
     if (slash == NULL) {
@@ -200,7 +199,7 @@ file_write_atomic(
         (void)unlink(tmp);
         return st;
     }
-    return fsync_parent(path, err);
+    return file_fsync_parent(path, err);
 }
 
 static enum status
@@ -228,7 +227,7 @@ make_dir(const char *path, mode_t mode, struct error *err)
     if (chmod(path, mode) != 0) {
         return error_sys(err, errno, "cannot set the mode of %s", path);
     }
-    return fsync_parent(path, err);
+    return file_fsync_parent(path, err);
 }
 
 enum status

@@ -27,6 +27,8 @@ enum status file_pread(int fd, void *dst, size_t len, off_t offset,
     size_t *got_out, struct error *err) MUST_CHECK;
 
 enum status file_fsync_dir(const char *path, struct error *err) MUST_CHECK;
+/* The folder that holds the last name of `path`. */
+enum status file_fsync_parent(const char *path, struct error *err) MUST_CHECK;
 /* Like `mkdir -p`; folders that are made get `mode`; each parent of a new
  * folder is fsynced. */
 enum status file_make_dirs(const char *path, mode_t mode,

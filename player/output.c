@@ -93,19 +93,6 @@ output_write(struct output *o, struct span bytes, struct error *err)
 }
 
 static enum status
-sync_folder_of(const char *path, struct error *err)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL) {
-        return file_fsync_dir(".", err);
-    }
-    const int len = slash == path ? 1 : (int)(slash - path);
-    snprintf(folder, sizeof folder, "%.*s", len, path);
-    return file_fsync_dir(folder, err);
-}
-
-static enum status
 commit_file(struct output *o, struct error *err)
 {
     int failed = fsync(fileno(o->file));
@@ -118,7 +105,7 @@ commit_file(struct output *o, struct error *err)
         return write_error(o, err);
     }
     o->temporary[0] = '\0';
-    return sync_folder_of(o->path, err);
+    return file_fsync_parent(o->path, err);
 }
 
 enum status
