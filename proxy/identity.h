@@ -66,6 +66,9 @@ enum identity_answer identity_find(struct identity *i,
     struct caller **caller_out, const char **why_out);
 void identity_cancel(struct identity_wait *wait);
 
+/* k8s.io/apiserver/pkg/authentication/request/websocket/protocol.go */
+#define IDENTITY_WS_BEARER "base64url.bearer.authorization.k8s.io."
+
 /* A bearer token in a request: Authorization, or the WebSocket subprotocol
  * "base64url.bearer.authorization.k8s.io.<base64url>" (decoded into
  * `scratch`, which the caller wipes). False: none. Two different places are

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define BEARER_SCHEME "Bearer"
-#define BEARER_PREFIX "base64url.bearer.authorization.k8s.io."
 
 /* A space within would end the token for the API server; what else is refused
  * could not be written into a header. */
@@ -47,8 +46,8 @@ struct offers {
 static void
 count_offer(struct span offer, struct offers *o)
 {
-    const size_t prefix = sizeof BEARER_PREFIX - 1;
-    if (!span_starts_with(offer, BEARER_PREFIX)) {
+    const size_t prefix = sizeof IDENTITY_WS_BEARER - 1;
+    if (!span_starts_with(offer, IDENTITY_WS_BEARER)) {
         o->others += offer.len > 0;
         return;
     }

@@ -34,7 +34,6 @@
 #define LIMIT_FINISH_MS    10000u /* to take the last bytes of a closed one */
 #define LIMIT_HALF_CLOSED_MS 30000u /* a client that ended, for its answer */
 #define LIMIT_POOL_IDLE_MS 60000u /* a kept connection to the API server */
-#define LIMIT_LINGER_MS    5000u  /* after one side ended a session */
 #define LIMIT_DRAIN_MS   5000u  /* for sessions to end, after SIGTERM */
 #define LIMIT_DRAIN_LOOK_MS 100u /* how often it is looked whether all ended */
 

@@ -1,10 +1,9 @@
 #include "proxy/rewrite.h"
 
+#include "proxy/identity.h"
+
 #include <ctype.h>
 #include <string.h>
-
-/* k8s.io/apiserver/pkg/authentication/request/websocket/protocol.go */
-#define BEARER_PREFIX "base64url.bearer.authorization.k8s.io."
 
 /* '_' and '-' are one letter to servers behind CGI habits, so a field that
  * differs only there is judged as its twin. */
@@ -150,7 +149,7 @@ static enum status
 append_subprotocol(struct span token, struct buf *out)
 {
     token = span_trim(token);
-    if (token.len == 0 || begins_like(token, BEARER_PREFIX)) {
+    if (token.len == 0 || begins_like(token, IDENTITY_WS_BEARER)) {
         return STATUS_OK;
     }
     const enum status st = out->len > 0 ? buf_append_str(out, ", ") : STATUS_OK;
