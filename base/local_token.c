@@ -1,6 +1,7 @@
-/* Proxy and command line may make the token at the same moment: each writes a file of
- * its own and links it to the name; link(2) fails for the second, who then
- * reads the first one's. A rename would replace what a client got already. */
+/* Proxy and command line may make the token at the same moment: each writes a
+ * file of its own and links it to the name; link(2) fails for the second, who
+ * then reads the first one's. A rename would replace what a client got
+ * already. */
 #include "base/local_token.h"
 
 #include "base/base64.h"
