@@ -142,6 +142,17 @@ print_verdict(const struct verify_report *r)
     }
 }
 
+/* Without a seal nothing was told about the text, and a script that looks at
+ * the exit code alone must not take that for a proof. */
+static int
+exit_code(const struct verify_report *r)
+{
+    if (r->problem_count > 0) {
+        return EXIT_FOUND;
+    }
+    return r->seals > 0 ? EXIT_DONE : EXIT_COULD_NOT;
+}
+
 static int
 verify(const char *state, const char *key_flag, struct store_entry *entry,
     struct error *err)
@@ -168,7 +179,7 @@ verify(const char *state, const char *key_flag, struct store_entry *entry,
         print_facts(&report);
         print_problems(&report);
         print_verdict(&report);
-        code = report.problem_count > 0 ? EXIT_FOUND : EXIT_DONE;
+        code = exit_code(&report);
     } else {
         error_in(err, st, "%s", entry->path);
     }
