@@ -21,6 +21,10 @@
  * nothing, and gives back what a burst needed. */
 #define OUT_KEPT_BYTES 4096u
 
+/* From this size on a piece is worth a TLS record, and a system call, of its
+ * own: 16 KiB is the record's limit (RFC 8446 5.1). */
+#define JOIN_BYTES (16u << 10)
+
 enum conn_state {
     CONN_CONNECTING, /* TCP is owed */
     CONN_SHAKING,    /* the TLS handshake is owed */
@@ -59,8 +63,10 @@ struct conn {
     bool is_finishing; /* ownerless: close when all is sent */
     bool wants_write;  /* TLS asked for it, whatever we wanted */
     bool was_full;
-    struct buf in;                     /* read, left by the owner */
-    struct buf out;                    /* to be sent */
+    bool is_joined; /* small pieces wait for the end of this turn */
+    bool was_used;  /* `out` was, since the last look */
+    struct buf in;  /* read, left by the owner */
+    struct buf out; /* to be sent */
     struct gate_slot gate[GATE_SLOTS]; /* the end of `out`, oldest first */
     uint64_t deadline_ns;              /* 0: none */
     const char *deadline_why;
@@ -117,6 +123,7 @@ conn_env_init(struct conn_env *env, struct loop *loop,
     env->clock = clock;
     env->log = log;
     env->count = 0;
+    env->has_joined = false;
     env->finishing_count = 0;
     env->released_lsn = 0;
     list_init(&env->all);
@@ -321,7 +328,7 @@ conn_update_watch(struct conn *c)
     if (conn_may_read(c) && c->in.len == 0) {
         events |= LOOP_READ;
     }
-    if (c->wants_write || conn_sendable(c) > 0) {
+    if (c->wants_write || (conn_sendable(c) > 0 && !c->is_joined)) {
         events |= LOOP_WRITE;
     }
     loop_watch_set(c->watch, events);
@@ -425,9 +432,6 @@ conn_flush(struct conn *c)
         conn_finish_deadline(c);
     }
     if (c->out.len == 0) {
-        if (c->out.cap > OUT_KEPT_BYTES) {
-            buf_shrink(&c->out);
-        }
         if (c->sending == SENDING_ENDING) {
             conn_send_end(c);
         }
@@ -465,6 +469,16 @@ gate_join(struct conn *c, size_t len)
     slot->len += len;
 }
 
+/* Small pieces wait for the end of the turn, so that a head and its body, or
+ * the frames of many reads, leave in one TLS record. */
+static void
+conn_join(struct conn *c)
+{
+    c->is_joined = true;
+    c->env->has_joined = true;
+    list_append(&c->env->waiting, &c->waiting);
+}
+
 static enum status
 conn_queue(struct conn *c, struct span bytes, uint64_t lsn)
 {
@@ -477,9 +491,8 @@ conn_queue(struct conn *c, struct span bytes, uint64_t lsn)
     } else if (conn_gated(c) > 0) {
         gate_join(c, bytes.len);
     }
-    if (conn_is_full(c)) {
-        c->was_full = true;
-    }
+    c->was_used = true;
+    c->was_full |= conn_is_full(c);
     return STATUS_OK;
 }
 
@@ -498,7 +511,10 @@ conn_send(struct conn *c, struct span bytes, uint64_t lsn)
     if (lsn <= c->env->released_lsn) {
         lsn = 0; /* the gate is open for these */
     }
-    if (lsn == 0 && c->out.len == 0 && c->state == CONN_OPEN) {
+    const bool is_open = lsn == 0 && c->state == CONN_OPEN;
+    if (is_open && bytes.len < JOIN_BYTES && conn_gated(c) == 0) {
+        conn_join(c);
+    } else if (is_open && c->out.len == 0) {
         size_t n = 0;
         /* A failure shows again in the flush, where it is dealt with. */
         while (bytes.len > 0 && tls_write(c->tls, bytes, &n) == TLS_DONE) {
@@ -539,16 +555,21 @@ conn_env_note_released(struct conn_env *env, uint64_t lsn)
 void
 conn_env_release(struct conn_env *env, uint64_t lsn)
 {
-    conn_env_note_released(env, lsn);
     struct list batch;
+    conn_env_note_released(env, lsn);
+    env->has_joined = false;
     list_move_all(&env->waiting, &batch);
     for (struct list *hook = list_take(&batch); hook != NULL;
          hook = list_take(&batch)) {
         struct conn *c = LIST_ENTRY(hook, struct conn, waiting);
         gate_release(c, lsn);
+        c->is_joined = false;
         if (c->state == CONN_OPEN) {
             (void)conn_flush(c);
         }
+    }
+    if (env->has_joined) {
+        loop_again(env->loop); /* a callback sent something meanwhile */
     }
 }
 
@@ -829,6 +850,17 @@ conn_deadline(struct conn *c, uint64_t from_now_ms, const char *why)
                                             from_now_ms * 1000000u;
 }
 
+/* A burst's memory goes when a second has passed without one: freeing it at
+ * every drain would fault it in again at the next. */
+static void
+conn_give_back(struct conn *c)
+{
+    if (c->out.len == 0 && c->out.cap > OUT_KEPT_BYTES && !c->was_used) {
+        buf_shrink(&c->out);
+    }
+    c->was_used = false;
+}
+
 void
 conn_env_check_deadlines(struct conn_env *env)
 {
@@ -839,6 +871,7 @@ conn_env_check_deadlines(struct conn_env *env)
          hook = list_take(&batch)) {
         struct conn *c = LIST_ENTRY(hook, struct conn, all);
         list_push(&env->all, &c->all);
+        conn_give_back(c);
         if (c->deadline_ns != 0 && c->deadline_ns <= now) {
             c->deadline_ns = 0;
             conn_fail(c, c->deadline_why);

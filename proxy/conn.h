@@ -45,6 +45,7 @@ struct conn_env {
     struct list ready;      /* those with bytes that no descriptor signals */
     struct list dead;       /* closed this turn */
     size_t count;           /* of `all` */
+    bool has_joined;        /* since the last release */
     size_t finishing_count; /* ownerless: their last bytes are on the way */
     uint8_t read_bytes[LIMIT_READ_BYTES];
 };

@@ -363,7 +363,7 @@ ungated_bytes_do_not_overtake(void **state)
 }
 
 static void
-what_is_released_already_goes_at_once(void **state)
+what_is_released_already_goes_with_the_turn(void **state)
 {
     (void)state;
     struct stage s;
@@ -371,12 +371,28 @@ what_is_released_already_goes_at_once(void **state)
     s.deliverable = 300;
     turns(&s, 1);
     say(&s, "old", 300);
-    assert_int_equal(conn_unsent(s.owner.conn), 0);
     say(&s, "new", 301);
-    assert_int_equal(conn_unsent(s.owner.conn), 3);
     expect_heard(&s, "old");
+    assert_int_equal(conn_unsent(s.owner.conn), 3);
     s.deliverable = 301;
     expect_heard(&s, "new");
+    stage_close(&s);
+}
+
+/* A head and its body are one write, and so one TLS record: nothing is sent
+ * before the turn ends. */
+static void
+small_pieces_leave_together(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open_shaken(&s);
+    turns(&s, 1);
+    say(&s, "head ", 0);
+    say(&s, "body", 0);
+    assert_int_equal(conn_unsent(s.owner.conn), 9);
+    expect_heard(&s, "head body");
+    assert_int_equal(conn_unsent(s.owner.conn), 0);
     stage_close(&s);
 }
 
@@ -859,7 +875,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gated_bytes_wait_for_the_journal),
         cmocka_unit_test(ungated_bytes_do_not_overtake),
-        cmocka_unit_test(what_is_released_already_goes_at_once),
+        cmocka_unit_test(what_is_released_already_goes_with_the_turn),
+        cmocka_unit_test(small_pieces_leave_together),
         cmocka_unit_test(the_gate_holds_every_mixture),
         cmocka_unit_test(bytes_sent_before_the_handshake_wait_for_both),
         cmocka_unit_test(what_is_left_is_offered_again),
