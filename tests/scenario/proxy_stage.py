@@ -314,12 +314,12 @@ class StandIn:
 
 # ---- the proxy ----
 
-def await_true(what, check, deadline_s=DEADLINE_S):
+def await_true(what, check, deadline_s=DEADLINE_S, pause_s=0.01):
     until = time.monotonic() + deadline_s
     while not check():
         if time.monotonic() > until:
             raise AssertionError(f"not within {deadline_s} s: {what}")
-        time.sleep(0.01)
+        time.sleep(pause_s)
 
 
 def descendants(pid):
@@ -364,8 +364,16 @@ class Proxy:
             cafile=self.state / "tls" / "ca.crt")
 
     def worker(self):
-        await_true("a worker runs", lambda: descendants(self.process.pid))
-        return descendants(self.process.pid)[0]
+        found = []
+        await_true("a worker runs",
+                   lambda: found.extend(descendants(self.process.pid))
+                   or found, pause_s=0)
+        return found[0]
+
+    def is_sanitized(self):
+        """Then freed memory is kept for a while, and says nothing."""
+        return "libasan" in pathlib.Path(
+            f"/proc/{self.worker()}/maps").read_text()
 
     def rss(self):
         for line in pathlib.Path(

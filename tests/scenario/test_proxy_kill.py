@@ -10,7 +10,7 @@ import unittest
 from proxy_stage import (EXEC, Cut, ask_for_session, await_true, frame, grant,
                          said, sessions_of, stage)
 
-ROUNDS = 12
+ROUNDS = 8
 
 
 def payload(data, channel):
@@ -102,6 +102,17 @@ class Kill(unittest.TestCase):
         total = sum(self.round(seed + n, "journal:\n  durability: strict\n")
                     for n in range(ROUNDS))
         self.assertGreater(total, 0)
+
+    def test_a_stop_finds_a_worker_that_was_born_this_moment(self):
+        """Its signals are its own from the first instruction on."""
+        for n in range(20):
+            with stage() as (_, proxy):
+                first = proxy.worker()
+                os.kill(first, signal.SIGKILL)
+                await_true("another worker", lambda: proxy.worker() != first,
+                           pause_s=0)
+                time.sleep(n * 0.0001)
+            # The stage stops it, and waits.
 
     def test_requests_go_on_with_the_next_worker(self):
         with stage() as (api, proxy):
