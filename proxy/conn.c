@@ -165,8 +165,8 @@ conn_shut(struct conn *c)
     tls_free(&c->tls);
     close(c->fd);
     c->fd = -1;
-    buf_fini(&c->in);
-    buf_fini(&c->out);
+    buf_wipe(&c->in); /* either may hold a bearer token */
+    buf_wipe(&c->out);
     list_drop(&c->waiting);
     list_drop(&c->ready);
     list_push(&c->env->dead, &c->all);

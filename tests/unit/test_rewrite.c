@@ -351,6 +351,18 @@ a_session_tells_its_id(void **state)
         "Upgrade: SPDY/3.1\r\n\r\n");
 }
 
+/* What is behind the API server, a pod's own answer for instance, cannot speak
+ * in our name. */
+static void
+nobody_else_tells_a_session(void **state)
+{
+    (void)state;
+    expect_response("HTTP/1.1 200 OK\r\nkubetape-session: forged\r\nA: b\r\n"
+                    "Content-Length: 0\r\n\r\n",
+        false, SPAN_EMPTY,
+        "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\n\r\n");
+}
+
 int
 main(void)
 {
@@ -371,6 +383,7 @@ main(void)
         cmocka_unit_test(responses_pass_without_what_is_hop_by_hop),
         cmocka_unit_test(responses_without_a_body),
         cmocka_unit_test(a_session_tells_its_id),
+        cmocka_unit_test(nobody_else_tells_a_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
