@@ -133,7 +133,7 @@ rewrite_response(const struct http_head *in, bool to_head,
         const struct http_field *f = &in->fields[i];
         if (!http_is_hop_by_hop(in, f->name) &&
             !span_eq_nocase(f->name, "Content-Length") &&
-            !starts_with_nocase(f->name, "Kubetape-")) {
+            !begins_like(f->name, "Kubetape-")) {
             st = http_message_add(out, f->name, f->value);
         }
     }
