@@ -16,9 +16,9 @@ typedef void child_fn(void *ctx, int status, struct span out);
  * killed after timeout_ms or when its output passes max_out; `fn` is called
  * exactly once unless child_cancel comes first. child_cancel kills what still
  * runs and frees; it is needed after `fn` too, and allowed inside it. */
-enum status child_run(struct loop *loop, char *const argv[],
-    char *const env[], size_t max_out, uint64_t timeout_ms, child_fn *fn,
-    void *ctx, struct child **out, struct error *err) MUST_CHECK;
+enum status child_run(struct loop *loop, char *const argv[], char *const env[],
+    size_t max_out, uint64_t timeout_ms, child_fn *fn, void *ctx,
+    struct child **out, struct error *err) MUST_CHECK;
 void child_cancel(struct child **c);
 
 #endif

@@ -6,9 +6,9 @@
 #include "base/span.h"
 #include "base/status.h"
 
-#define SHA256_LEN       32
-#define ED25519_KEY_LEN  32 /* public key, and private seed */
-#define ED25519_SIG_LEN  64
+#define SHA256_LEN      32
+#define ED25519_KEY_LEN 32 /* public key, and private seed */
+#define ED25519_SIG_LEN 64
 
 struct sha256 {
     uint8_t bytes[SHA256_LEN];
@@ -33,20 +33,20 @@ struct ed25519_sig {
 
 /* A private key: one place, wiped when freed. */
 struct signer;
-enum status signer_new(struct signer **out, struct error *err)
-    MUST_CHECK; /* random */
+enum status signer_new(
+    struct signer **out, struct error *err) MUST_CHECK; /* random */
 enum status signer_from_pem(struct span pem, struct signer **out,
     struct error *err) MUST_CHECK; /* PKCS #8 */
-enum status signer_to_pem(const struct signer *s, struct buf *out,
-    struct error *err) MUST_CHECK;
+enum status signer_to_pem(
+    const struct signer *s, struct buf *out, struct error *err) MUST_CHECK;
 void signer_free(struct signer **s);
 struct ed25519_public signer_public(const struct signer *s);
 enum status signer_sign(const struct signer *s, struct span bytes,
     struct ed25519_sig *out) MUST_CHECK;
 
 /* SubjectPublicKeyInfo PEM, as `openssl pkey -pubin` reads it. */
-enum status ed25519_public_from_pem(struct span pem, struct ed25519_public *out,
-    struct error *err) MUST_CHECK;
+enum status ed25519_public_from_pem(
+    struct span pem, struct ed25519_public *out, struct error *err) MUST_CHECK;
 enum status ed25519_public_to_pem(const struct ed25519_public *k,
     struct buf *out, struct error *err) MUST_CHECK;
 bool ed25519_verify(const struct ed25519_public *k, struct span bytes,

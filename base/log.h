@@ -16,8 +16,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_TRACE, LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-enum log_format { LOG_LOGFMT, LOG_JSON };
+enum log_level {
+    LOG_TRACE,
+    LOG_DEBUG,
+    LOG_INFO,
+    LOG_WARN,
+    LOG_ERROR
+};
+enum log_format {
+    LOG_LOGFMT,
+    LOG_JSON
+};
 
 struct log {
     int fd;
@@ -27,7 +36,12 @@ struct log {
     const char *program; /* borrowed; "kubetape-proxy" */
 };
 
-enum log_kind { LOG_END = 0, LOG_KIND_STR, LOG_KIND_SPAN, LOG_KIND_INT };
+enum log_kind {
+    LOG_END = 0,
+    LOG_KIND_STR,
+    LOG_KIND_SPAN,
+    LOG_KIND_INT
+};
 struct log_field {
     enum log_kind kind;
     const char *key;
@@ -38,20 +52,38 @@ struct log_field {
     } as;
 };
 
-#define LOG_S(k, v) {LOG_KIND_STR, (k), {.str = (v)}}
-#define LOG_B(k, v) {LOG_KIND_SPAN, (k), {.span = (v)}}
-#define LOG_I(k, v) {LOG_KIND_INT, (k), {.num = (int64_t)(v)}}
+#define LOG_S(k, v)        \
+    {                      \
+        LOG_KIND_STR, (k), \
+        {                  \
+            .str = (v)     \
+        }                  \
+    }
+#define LOG_B(k, v)         \
+    {                       \
+        LOG_KIND_SPAN, (k), \
+        {                   \
+            .span = (v)     \
+        }                   \
+    }
+#define LOG_I(k, v)             \
+    {                           \
+        LOG_KIND_INT, (k),      \
+        {                       \
+            .num = (int64_t)(v) \
+        }                       \
+    }
 
 void log_fields(const struct log *log, enum log_level level, const char *event,
     const struct log_field *fields); /* log may be NULL: says nothing */
 
 /* log_event(log, LOG_INFO, "session.open", LOG_S("user", u), LOG_I("n", 3)) */
 #define log_event(log, level, event, ...) \
-    log_fields((log), (level), (event), \
+    log_fields((log), (level), (event),   \
         (const struct log_field[]){__VA_ARGS__, {LOG_END, NULL, {.num = 0}}})
 /* An error as one line: event, its code and its text. */
-void log_error(const struct log *log, const char *event,
-    const struct error *err);
+void log_error(
+    const struct log *log, const char *event, const struct error *err);
 
 bool log_level_parse(const char *word, enum log_level *out);
 

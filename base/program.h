@@ -21,14 +21,17 @@ enum {
     EXIT_COULD_NOT = 3,
 };
 
-enum flag_kind { FLAG_BOOL, FLAG_TEXT };
+enum flag_kind {
+    FLAG_BOOL,
+    FLAG_TEXT
+};
 struct flag {
-    const char *name;  /* "listen"; matched as --listen */
-    char letter;       /* 'o' for -o, or 0 */
+    const char *name; /* "listen"; matched as --listen */
+    char letter;      /* 'o' for -o, or 0 */
     enum flag_kind kind;
     const char *value; /* "ADDR:PORT" for --help; NULL for FLAG_BOOL */
     const char *help;
-    void *out;         /* bool * or const char ** */
+    void *out; /* bool * or const char ** */
 };
 
 /* Consumes flags from argv wherever they stand; what is left (argv[0]

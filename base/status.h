@@ -12,17 +12,17 @@
 
 enum status {
     STATUS_OK = 0,
-    STATUS_INVALID,   /* input that breaks its format or its range */
-    STATUS_CORRUPT,   /* stored bytes that do not match their own check */
-    STATUS_NOT_FOUND, /* the named thing does not exist */
-    STATUS_EXISTS,    /* the named thing exists, or is locked by another */
-    STATUS_DENIED,    /* permission refused, by the system or by policy */
-    STATUS_LIMIT,     /* a named cap was reached */
-    STATUS_NO_SPACE,  /* disk full */
-    STATUS_NO_MEMORY, /* allocation failed */
-    STATUS_IO,        /* another system error; sys_errno says which */
-    STATUS_CLOSED,    /* the peer or the stream has ended */
-    STATUS_TIMEOUT,   /* a deadline passed */
+    STATUS_INVALID,     /* input that breaks its format or its range */
+    STATUS_CORRUPT,     /* stored bytes that do not match their own check */
+    STATUS_NOT_FOUND,   /* the named thing does not exist */
+    STATUS_EXISTS,      /* the named thing exists, or is locked by another */
+    STATUS_DENIED,      /* permission refused, by the system or by policy */
+    STATUS_LIMIT,       /* a named cap was reached */
+    STATUS_NO_SPACE,    /* disk full */
+    STATUS_NO_MEMORY,   /* allocation failed */
+    STATUS_IO,          /* another system error; sys_errno says which */
+    STATUS_CLOSED,      /* the peer or the stream has ended */
+    STATUS_TIMEOUT,     /* a deadline passed */
     STATUS_UNSUPPORTED, /* well formed, but not something this build does */
 };
 

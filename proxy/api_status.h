@@ -10,7 +10,7 @@
  * BadRequest, 401 Unauthorized, 403 Forbidden, 404 NotFound, 413
  * RequestEntityTooLarge, 429 TooManyRequests, 500 InternalError, 502 and 503
  * ServiceUnavailable, 504 Timeout, else ""). `message` may hold any bytes. */
-enum status api_status_encode(unsigned code, struct span message,
-    struct buf *out) MUST_CHECK;
+enum status api_status_encode(
+    unsigned code, struct span message, struct buf *out) MUST_CHECK;
 
 #endif

@@ -19,10 +19,10 @@ enum channel_from {
 };
 
 enum channel_fact_kind {
-    CHANNEL_DATA,   /* `bytes` of `channel`, decoded, in order */
-    CHANNEL_SIZE,   /* a terminal size: width, height (0x0 means none) */
-    CHANNEL_END,    /* the sender will send no more on `channel` */
-    CHANNEL_CLOSE,  /* the sender will send no more at all (GOAWAY, Close) */
+    CHANNEL_DATA,    /* `bytes` of `channel`, decoded, in order */
+    CHANNEL_SIZE,    /* a terminal size: width, height (0x0 means none) */
+    CHANNEL_END,     /* the sender will send no more on `channel` */
+    CHANNEL_CLOSE,   /* the sender will send no more at all (GOAWAY, Close) */
     CHANNEL_NOTHING, /* a frame without meaning for a recording (ping, window
                       * update, settings …) was passed */
 };

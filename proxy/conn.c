@@ -723,6 +723,17 @@ conn_read(struct conn *c)
     conn_update_watch(c);
 }
 
+/* Not by conn_read: this may run inside another connection's on_bytes, whose
+ * bytes are in the shared buffer. */
+bool
+conn_is_quiet(struct conn *c)
+{
+    uint8_t byte = 0;
+    size_t n = 0;
+    return c->state == CONN_OPEN && !c->is_reading_over && c->in.len == 0 &&
+           tls_read(c->tls, &byte, sizeof byte, &n) == TLS_WANT_READ;
+}
+
 void
 conn_pause(struct conn *c)
 {

@@ -95,6 +95,11 @@ size_t conn_unsent(const struct conn *c);
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c); /* what was left is offered again, soon */
 
+/* Whether the peer has sent nothing since the last on_bytes, and not ended.
+ * Looks at the socket now; if the answer is no, the connection can only be
+ * closed. */
+bool conn_is_quiet(struct conn *c);
+
 /* Fails the connection with `why` (static) unless moved on before; 0: none. */
 void conn_deadline(struct conn *c, uint64_t from_now_ms, const char *why);
 

@@ -24,8 +24,8 @@ struct gateway {
     struct list sessions; /* all that run */
     struct list fronts;   /* client connections */
     struct list dead_fronts;
-    struct list buried;   /* exchanges that are over, freed at a turn's end */
-    bool is_draining; /* SIGTERM came: no new connection, no new request */
+    struct list buried; /* exchanges that are over, freed at a turn's end */
+    bool is_draining;   /* SIGTERM came: no new connection, no new request */
 };
 
 #endif

@@ -18,8 +18,8 @@ enum http_body_fact {
 
 struct http_body_reader {
     enum http_framing framing;
-    uint64_t left;   /* of this length or chunk */
-    int state; /* enum body_state, http_body.c */
+    uint64_t left; /* of this length or chunk */
+    int state;     /* enum body_state, http_body.c */
     bool is_bad;
     bool is_over;
     char why[96];
@@ -35,13 +35,13 @@ struct http_body_piece {
     size_t trailer_count;
 };
 
-void http_body_init(struct http_body_reader *r, enum http_framing framing,
-    uint64_t length);
+void http_body_init(
+    struct http_body_reader *r, enum http_framing framing, uint64_t length);
 void http_body_fini(struct http_body_reader *r);
 /* HTTP_BODY_NONE and a length of 0 give END at once, without input. After END
  * the answer is FEED_MORE, and nothing is consumed. */
-enum feed http_body_next(struct http_body_reader *r, struct span *in,
-    struct http_body_piece *out);
+enum feed http_body_next(
+    struct http_body_reader *r, struct span *in, struct http_body_piece *out);
 /* The peer closed: true when that ends the body properly (UNTIL_CLOSE, or it
  * was over already). */
 bool http_body_closed(struct http_body_reader *r);

@@ -13,7 +13,10 @@
 #include "base/buf.h"
 #include "proxy/limits.h"
 
-enum http_kind { HTTP_REQUEST, HTTP_RESPONSE };
+enum http_kind {
+    HTTP_REQUEST,
+    HTTP_RESPONSE
+};
 
 enum http_framing {
     HTTP_BODY_NONE,
@@ -23,16 +26,16 @@ enum http_framing {
 };
 
 struct http_field {
-    struct span name; /* as sent; compare with span_eq_nocase */
+    struct span name;  /* as sent; compare with span_eq_nocase */
     struct span value; /* OWS removed */
 };
 
 struct http_head {
     enum http_kind kind;
-    unsigned minor; /* HTTP/1.minor: 0 or 1 */
+    unsigned minor;     /* HTTP/1.minor: 0 or 1 */
     struct span method; /* requests */
     struct span target; /* origin form, begins with '/'; or "*" of OPTIONS */
-    unsigned status; /* responses: 100-599 */
+    unsigned status;    /* responses: 100-599 */
     struct span reason;
     struct http_field fields[LIMIT_FIELDS];
     size_t field_count;
@@ -56,7 +59,7 @@ struct http_head_reader {
                     * a target; remote bytes in it are escaped */
     bool is_whole; /* http_head_reset is owed */
     bool has_skipped_line; /* the one empty line before this head */
-    struct buf bytes; /* the head so far; wiped when released */
+    struct buf bytes;      /* the head so far; wiped when released */
 };
 
 void http_head_init(struct http_head_reader *r, enum http_kind kind);
@@ -65,20 +68,19 @@ void http_head_fini(struct http_head_reader *r);
  * or _fini; `in` then begins with the first byte after the head. Call
  * http_head_reset before the next head: it frees the bytes. One empty line
  * before a request line is skipped (RFC 9112 2.2). */
-enum feed http_head_next(struct http_head_reader *r, struct span *in,
-    struct http_head *out);
+enum feed http_head_next(
+    struct http_head_reader *r, struct span *in, struct http_head *out);
 void http_head_reset(struct http_head_reader *r);
 /* Whether a head has been begun and not finished. */
 bool http_head_is_partial(const struct http_head_reader *r);
 
 /* The first field of that name, or NULL; how many there are. */
-const struct http_field *http_find(const struct http_head *h,
-    const char *name);
+const struct http_field *http_find(const struct http_head *h, const char *name);
 size_t http_count(const struct http_head *h, const char *name);
 /* Whether a comma-separated list field (all its lines) has `token`, without
  * regard to case. */
-bool http_has_token(const struct http_head *h, const char *name,
-    const char *token);
+bool http_has_token(
+    const struct http_head *h, const char *name, const char *token);
 
 /* Whether a body follows; one of length 0 is none. */
 bool http_has_body(const struct http_head *h);
@@ -91,8 +93,8 @@ bool http_is_hop_by_hop(const struct http_head *h, struct span name);
 /* One header or trailer line without its CRLF. NULL and *out views `line`, or
  * a sentence that says what is wrong; out->name is then the offending name
  * when there is one, else untouched. */
-const char *http_field_parse(struct span line,
-    struct http_field *out) MUST_CHECK;
+const char *http_field_parse(
+    struct span line, struct http_field *out) MUST_CHECK;
 
 /* Field names and values that may be written: token characters; no CR, LF,
  * NUL. */

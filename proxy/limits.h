@@ -22,20 +22,20 @@
 
 /* Connections: bytes read in one go, and kept for a slow peer. Reading from
  * one side stops while the other has more than the high mark to send. */
-#define LIMIT_READ_BYTES      (64u << 10)
-#define LIMIT_OUT_HIGH_BYTES  (256u << 10)
-#define LIMIT_OUT_LOW_BYTES   (64u << 10)
-#define LIMIT_OUT_BYTES       (1u << 20)
+#define LIMIT_READ_BYTES     (64u << 10)
+#define LIMIT_OUT_HIGH_BYTES (256u << 10)
+#define LIMIT_OUT_LOW_BYTES  (64u << 10)
+#define LIMIT_OUT_BYTES      (1u << 20)
 
 /* Slow peers, milliseconds. */
-#define LIMIT_HANDSHAKE_MS 10000u /* TCP and TLS */
-#define LIMIT_HEAD_MS      30000u /* from a head's first byte to its last */
-#define LIMIT_IDLE_MS      300000u /* a kept client connection, no request */
-#define LIMIT_FINISH_MS    10000u /* to take the last bytes of a closed one */
+#define LIMIT_HANDSHAKE_MS   10000u  /* TCP and TLS */
+#define LIMIT_HEAD_MS        30000u  /* from a head's first byte to its last */
+#define LIMIT_IDLE_MS        300000u /* a kept client connection, no request */
+#define LIMIT_FINISH_MS      10000u /* to take the last bytes of a closed one */
 #define LIMIT_HALF_CLOSED_MS 30000u /* a client that ended, for its answer */
-#define LIMIT_POOL_IDLE_MS 60000u /* a kept connection to the API server */
-#define LIMIT_DRAIN_MS   5000u  /* for sessions to end, after SIGTERM */
-#define LIMIT_DRAIN_LOOK_MS 100u /* how often it is looked whether all ended */
+#define LIMIT_POOL_IDLE_MS   60000u /* a kept connection to the API server */
+#define LIMIT_DRAIN_MS       5000u  /* for sessions to end, after SIGTERM */
+#define LIMIT_DRAIN_LOOK_MS  100u /* how often it is looked whether all ended */
 
 /* Journal: records that wait for the end of the turn, or for a disk that
  * does not take them; and segments that wait to be synced. */

@@ -12,13 +12,13 @@
 #include "schema/meta.h"
 
 enum route_kind {
-    ROUTE_PLAIN,        /* forwarded as it is */
-    ROUTE_SESSION,      /* pods/{exec,attach}: recorded */
-    ROUTE_PORT_FORWARD, /* pods/portforward: metadata and byte counts */
-    ROUTE_NODE_SESSION, /* nodes/{n}/proxy/{exec,attach,run,…}, also the
+    ROUTE_PLAIN,         /* forwarded as it is */
+    ROUTE_SESSION,       /* pods/{exec,attach}: recorded */
+    ROUTE_PORT_FORWARD,  /* pods/portforward: metadata and byte counts */
+    ROUTE_NODE_SESSION,  /* nodes/{n}/proxy/{exec,attach,run,…}, also the
                          * kubelet's portForward and cri/ paths */
     ROUTE_OTHER_UPGRADE, /* asks for an upgrade and is none of the above */
-    ROUTE_REFUSED,      /* 400: `why` */
+    ROUTE_REFUSED,       /* 400: `why` */
 };
 
 enum route_upgrade {
@@ -54,8 +54,8 @@ struct route {
  * refusal is a kind, not a status. A session without an upgrade wish (a plain
  * GET on …/exec, which the API server answers with 400) is ROUTE_SESSION
  * with ROUTE_UPGRADE_NONE. */
-enum status route_classify(const struct http_head *h,
-    struct route *out) MUST_CHECK;
+enum status route_classify(
+    const struct http_head *h, struct route *out) MUST_CHECK;
 void route_fini(struct route *r);
 
 #endif

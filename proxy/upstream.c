@@ -125,7 +125,9 @@ pool_take(struct upstream *u, bool with_certificate)
          hook != NULL; hook = list_take(&u->pool[with_certificate])) {
         struct back *b = LIST_ENTRY(hook, struct back, hook);
         u->pool_count--;
-        if (back_is_current(b)) {
+        /* What a server said unasked would be read as the next answer; what it
+         * has closed would cost a request that may not be repeated. */
+        if (back_is_current(b) && conn_is_quiet(b->conn)) {
             b->is_reused = true;
             conn_deadline(b->conn, 0, NULL);
             return b;

@@ -9,7 +9,7 @@ function(kubetape_e2e_test name)
   add_test(NAME e2e.${name}
     COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/e2e/test_${name}.py)
   set_tests_properties(e2e.${name} PROPERTIES
-    LABELS e2e FIXTURES_REQUIRED cluster RESOURCE_LOCK cluster TIMEOUT 300
+    LABELS e2e FIXTURES_REQUIRED cluster RESOURCE_LOCK cluster TIMEOUT 900
     ENVIRONMENT KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape>)
 endfunction()
 

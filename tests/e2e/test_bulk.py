@@ -35,6 +35,18 @@ def random_lines(size):
     return "".join(lines).encode()[:size]
 
 
+def files_below(root):
+    """{name: content}"""
+    return {str(p.relative_to(root)): p.read_bytes()
+            for p in root.rglob("*") if p.is_file()}
+
+
+def files_in_tar(data, prefix):
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return {m.name.removeprefix(prefix): tar.extractfile(m).read()
+                for m in tar if m.isfile()}
+
+
 class Bulk(TestCase):
     @classmethod
     def setUpClass(cls):
@@ -139,45 +151,38 @@ class Copy(TestCase):
                                   *map(str, paths))
         self.assertEqual(0, done.code, done)
 
-    def assert_same_tree(self, expected, got):
-        def files(root):
-            return {p.relative_to(root): p.read_bytes()
-                    for p in sorted(root.rglob("*")) if p.is_file()}
-        self.assertEqual(1000, len(files(expected)))
-        self.assertTrue(files(expected) == files(got), "the trees differ")
+    def assert_same_files(self, expected, got):
+        self.assertEqual(1000, len(expected))
+        self.assertEqual(set(expected), set(got))
+        self.assertEqual([], [n for n in got if expected[n] != got[n]])
 
     def test_tree_both_ways(self):
         tree = self.make_tree()
+        files = files_below(tree)
 
         def one(transport):
-            there = f"/tmp/{new_tag()}"
-            self.addCleanup(self.remove_there, there)
+            tag = new_tag()  # in the command of both sessions
+            folder = f"/tmp/{tag}"
+            self.addCleanup(self.remove_there, folder)
+            direct("ws", "exec", "web", "--", "mkdir", folder)
+            there = f"{folder}/tree"
             self.copy(transport, tree, f"web:{there}")
             up = self.stand.await_session(
-                lambda s: there.rpartition("/")[0] in s["command"] and
-                s["bytes"]["stdin"] > 0 and s["protocol"] ==
-                TRANSPORTS[transport].protocol and
-                self.holds(s, there), "the upload")
+                lambda s: {"tar", folder} <= set(s["command"]), "the upload")
             self.assert_facts(up, type="cp", status="complete", exit_code=0)
             self.assert_verified(up)
+            self.assert_same_files(files, files_in_tar(
+                self.stand.raw(up, "stdin"), "tree/"))
             back = self.folder / f"back-{transport}"
             self.copy(transport, f"web:{there}", back)
-            self.assert_same_tree(tree, back)
+            self.assert_same_files(files, files_below(back))
             down = self.stand.await_session(
-                lambda s: there in s["command"] and
-                s["bytes"]["stdout"] > 0, "the download")
+                lambda s: {"tar", there} <= set(s["command"]),
+                "the download")
             self.assert_facts(down, type="cp", status="complete")
-            kept = self.folder / f"kept-{transport}"
-            with tarfile.open(fileobj=io.BytesIO(
-                    self.stand.raw(down, "stdout"))) as tar:
-                tar.extractall(kept, filter="data")
-            self.assert_same_tree(tree, kept / there.lstrip("/"))
+            self.assert_same_files(files, files_in_tar(
+                self.stand.raw(down, "stdout"), there[1:] + "/"))
         self.together(one, [(t,) for t in TRANSPORTS])
-
-    def holds(self, session, name):
-        """Whether the uploaded archive is the one for this target."""
-        data = self.stand.raw(session, "stdin")
-        return name.rpartition("/")[2].encode() in data[:512]
 
     def test_200_mib_file(self):
         source = self.folder / "large"
@@ -191,11 +196,14 @@ class Copy(TestCase):
         self.copy("spdy", source, f"web:{there}")
         self.copy("ws", f"web:{there}", back)
         self.assertTrue(filecmp.cmp(source, back, shallow=False))
-        for session in self.stand.sessions():
-            if max(session["bytes"].values()) > 200 * MIB:
-                self.assert_facts(session, type="cp", status="complete")
-                self.assert_verified(self.stand.await_session(
-                    lambda s, i=session["id"]: s["id"] == i))
+        sessions = [s for s in self.stand.sessions()
+                    if max(s["bytes"].values()) > 200 * MIB]
+        self.assertEqual(2, len(sessions), sessions)
+        for session in sessions:
+            done = self.stand.await_session(
+                lambda s, i=session["id"]: s["id"] == i)
+            self.assert_facts(done, type="cp", status="complete", exit_code=0)
+            self.assert_verified(done)
 
 
 if __name__ == "__main__":

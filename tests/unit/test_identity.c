@@ -238,6 +238,7 @@ on_turn_end(void *ctx)
 {
     struct bed *b = ctx;
     conn_env_run_ready(&b->env);
+    conn_env_release(&b->env, 0);
     if (b->upstream != NULL) {
         upstream_bury(b->upstream);
     }
