@@ -520,7 +520,7 @@ exchange_on_pod(void *ctx, const struct pod_facts *facts)
 static void
 exchange_look_at_pod(struct exchange *x)
 {
-    static const struct pod_facts unknown = {"", false};
+    static const struct pod_facts unknown = {.container = ""};
     struct buf authorization;
     const struct route *r = &x->route;
     if (r->kind == ROUTE_PORT_FORWARD ||
@@ -552,7 +552,7 @@ exchange_look_at_pod(struct exchange *x)
 static void
 exchange_deny_session(struct exchange *x, unsigned code, const char *why)
 {
-    static const struct pod_facts unknown = {"", false};
+    static const struct pod_facts unknown = {.container = ""};
     if (exchange_is_recorded(x, &unknown)) {
         exchange_deny(x, code, why);
     }

@@ -22,8 +22,8 @@ struct pod_lookup {
 
 /* ---- the pure part ---- */
 
-static bool
-names_container(const json_t *containers, const char *name)
+static const json_t *
+find_container(const json_t *containers, const char *name)
 {
     size_t i = 0;
     json_t *one = NULL;
@@ -31,10 +31,10 @@ names_container(const json_t *containers, const char *name)
     {
         const char *has = json_string_value(json_object_get(one, "name"));
         if (has != NULL && strcmp(has, name) == 0) {
-            return true;
+            return one;
         }
     }
-    return false;
+    return NULL;
 }
 
 /* As the API server picks one (registry/core/pod/strategy.go): the only one,
@@ -50,25 +50,31 @@ default_container(const json_t *root, const json_t *containers)
         return json_string_value(
             json_object_get(json_array_get(containers, 0), "name"));
     }
-    return annotated != NULL && names_container(containers, annotated)
+    return annotated != NULL && find_container(containers, annotated) != NULL
                ? annotated
                : NULL;
 }
 
 void
-pod_text_read(struct span json, const char *container, struct pod_text *out)
+pod_text_read(struct span json, const char *asked, struct pod_text *out)
 {
-    *out = (struct pod_text){{0}, false};
+    *out = (struct pod_text){.container = ""};
     json_t *root = json_loadb((const char *)json.ptr, json.len, 0, NULL);
     const json_t *spec = json_object_get(root, "spec");
     const char *name =
-        container[0] != '\0'
-            ? container
+        asked[0] != '\0'
+            ? asked
             : default_container(root, json_object_get(spec, "containers"));
     if (name != NULL) {
+        const json_t *ephemeral =
+            find_container(json_object_get(spec, "ephemeralContainers"), name);
+        const json_t *container =
+            ephemeral != NULL
+                ? ephemeral
+                : find_container(json_object_get(spec, "containers"), name);
         snprintf(out->container, sizeof out->container, "%s", name);
-        out->is_ephemeral =
-            names_container(json_object_get(spec, "ephemeralContainers"), name);
+        out->is_ephemeral = ephemeral != NULL;
+        out->has_tty = json_is_true(json_object_get(container, "tty"));
     }
     json_decref(root);
 }
@@ -86,11 +92,15 @@ lookup_free(struct pod_lookup *l)
 static void
 lookup_finish(struct pod_lookup *l)
 {
-    struct pod_text text = {{0}, false};
+    struct pod_text text = {.container = ""};
     if (l->is_found) {
         pod_text_read(buf_view(&l->body), l->container, &text);
     }
-    const struct pod_facts facts = {text.container, text.is_ephemeral};
+    const struct pod_facts facts = {
+        .container = text.container,
+        .is_ephemeral = text.is_ephemeral,
+        .has_tty = text.has_tty,
+    };
     pod_lookup_fn *fn = l->fn;
     void *ctx = l->ctx;
     lookup_free(l);

@@ -68,6 +68,15 @@ type_of(const struct session_facts *f)
     return r->type;
 }
 
+/* A terminal echoes its input into what is recorded anyway. An exec gets the
+ * one it asks for; an attach finds what the container has, and to ask for one
+ * that is not there must not keep the input out. */
+static bool
+is_echoed(const struct session_facts *f)
+{
+    return f->route->tty && (f->route->type != META_ATTACH || f->pod->has_tty);
+}
+
 static enum status
 meta_fill_target(const struct session_facts *f, struct meta *m)
 {
@@ -76,8 +85,8 @@ meta_fill_target(const struct session_facts *f, struct meta *m)
         r->container[0] != '\0' ? r->container : f->pod->container;
     m->type = type_of(f);
     m->tty = r->tty;
-    m->stdin_recorded =
-        r->tty ? f->config->record.stdin_tty : f->config->record.stdin_non_tty;
+    m->stdin_recorded = is_echoed(f) ? f->config->record.stdin_tty
+                                     : f->config->record.stdin_non_tty;
     m->protocol = r->upgrade == ROUTE_UPGRADE_SPDY ? META_SPDY : META_WEBSOCKET;
     enum status st = meta_set(&m->cluster, span_str(f->cluster));
     if (st == STATUS_OK) {

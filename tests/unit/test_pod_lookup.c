@@ -46,6 +46,32 @@ ephemeral_containers(void **state)
 }
 
 static void
+expect_tty(const char *asked, bool has_tty)
+{
+    static const char pod[] =
+        "{\"spec\":{\"containers\":[{\"name\":\"a\",\"tty\":true},"
+        "{\"name\":\"b\",\"tty\":false},{\"name\":\"c\"},"
+        "{\"name\":\"d\",\"tty\":\"true\"}],"
+        "\"ephemeralContainers\":[{\"name\":\"e\",\"tty\":true}]}}";
+    struct pod_text t;
+    pod_text_read(span_str(pod), asked, &t);
+    assert_int_equal(t.has_tty, has_tty);
+}
+
+static void
+terminals(void **state)
+{
+    (void)state;
+    expect_tty("a", true);
+    expect_tty("b", false);
+    expect_tty("c", false);
+    expect_tty("d", false);
+    expect_tty("e", true);
+    expect_tty("gone", false);
+    expect_tty("", false);
+}
+
+static void
 what_is_no_pod_says_nothing(void **state)
 {
     (void)state;
@@ -80,6 +106,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_container_that_is_meant),
         cmocka_unit_test(ephemeral_containers),
+        cmocka_unit_test(terminals),
         cmocka_unit_test(what_is_no_pod_says_nothing),
         cmocka_unit_test(a_long_name_is_cut),
     };

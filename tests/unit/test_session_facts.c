@@ -76,7 +76,7 @@ static void
 who_where_and_what(void **state)
 {
     (void)state;
-    struct stage s = {.pod = {"found", false}};
+    struct stage s = {.pod = {.container = "found"}};
     fill(&s, EXEC "?command=sh&command=-c&command=a%20b&container=c&tty=true",
         "User-Agent: kubectl/1\r\nKubectl-Session: k-1\r\n"
         "Kubectl-Command: kubectl exec\r\n");
@@ -103,7 +103,7 @@ static void
 the_container_that_was_found_when_none_is_named(void **state)
 {
     (void)state;
-    struct stage s = {.pod = {"found", false}};
+    struct stage s = {.pod = {.container = "found"}};
     fill(&s, EXEC "?command=sh", "");
     assert_string_equal(s.meta.container, "found");
     stage_fini(&s);
@@ -114,7 +114,7 @@ input_is_recorded_as_configured(void **state)
 {
     (void)state;
     for (int i = 0; i < 8; i++) {
-        struct stage s = {.pod = {"", false}};
+        struct stage s = {.pod = {.container = ""}};
         const bool tty = (i & 1) != 0;
         s.config.record.stdin_tty = (i & 2) != 0;
         s.config.record.stdin_non_tty = (i & 4) != 0;
@@ -124,11 +124,29 @@ input_is_recorded_as_configured(void **state)
     }
 }
 
+/* An attach is to the terminal that the container has, not to the one that
+ * the client claims: else input without echo would be kept out by a word. */
+static void
+input_is_recorded_where_no_terminal_echoes_it(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const bool has_tty = (i & 1) != 0;
+        const bool asks = (i & 2) != 0;
+        struct stage s = {.pod = {.container = "c", .has_tty = has_tty}};
+        s.config.record.stdin_non_tty = true;
+        fill(&s, asks ? ATTACH "?stdin=1&tty=1" : ATTACH "?stdin=1", "");
+        assert_int_equal(s.meta.stdin_recorded, !(has_tty && asks));
+        assert_int_equal(s.meta.tty, asks);
+        stage_fini(&s);
+    }
+}
+
 static void
 expect_type(const char *target, const char *claim, bool is_ephemeral,
     enum meta_type type)
 {
-    struct stage s = {.pod = {"c", is_ephemeral}};
+    struct stage s = {.pod = {.container = "c", .is_ephemeral = is_ephemeral}};
     fill(&s, target, claim);
     assert_int_equal(s.meta.type, type);
     stage_fini(&s);
@@ -162,6 +180,7 @@ main(void)
         cmocka_unit_test(who_where_and_what),
         cmocka_unit_test(the_container_that_was_found_when_none_is_named),
         cmocka_unit_test(input_is_recorded_as_configured),
+        cmocka_unit_test(input_is_recorded_where_no_terminal_echoes_it),
         cmocka_unit_test(types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
