@@ -456,6 +456,12 @@ demux_is_over(const struct demux *d)
            side_is_over(d, FROM_SERVER);
 }
 
+bool
+demux_has_status(const struct demux *d)
+{
+    return d->has_status;
+}
+
 static enum status
 init_spdy(struct demux *d, struct span subprotocol, struct error *err)
 {

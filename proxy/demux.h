@@ -48,6 +48,10 @@ const char *demux_why(const struct demux *d); /* after FEED_BAD */
  * cut. */
 bool demux_is_over(const struct demux *d);
 
+/* Whether the subprotocol ends with a Status. The older WebSocket ones have no
+ * word for the end at all: there the server's end of the connection is it. */
+bool demux_has_status(const struct demux *d);
+
 /* A message of our own to the client: `text` on stderr (or stdout with a
  * TTY), `status_json` on the error channel, then the close of the protocol.
  * Only at a frame boundary of what the server sent so far:

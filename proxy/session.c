@@ -70,8 +70,11 @@ session_finish(struct session *s, enum meta_status status, const char *reason)
 static bool
 session_is_told(const struct session *s)
 {
-    return s->demux == NULL || tap_has_status(s->tap) ||
-           demux_is_over(s->demux);
+    const struct side *server = &s->sides[FROM_SERVER];
+    if (s->demux == NULL || tap_has_status(s->tap) || demux_is_over(s->demux)) {
+        return true;
+    }
+    return !demux_has_status(s->demux) && server->is_over && server->is_clean;
 }
 
 static void

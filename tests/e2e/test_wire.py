@@ -112,6 +112,7 @@ class Disguises(WireCase):
             self.assertEqual(101, there[0], "began here and not there")
             session = self.stand.await_tag(tag)
             self.assert_recorded(session, stdout=here[1])
+            self.assert_facts(session, status="complete")
             if there[1]:
                 self.assertEqual(f"{tag}\n".encode(), here[1])
         elif here[0] != there[0]:
