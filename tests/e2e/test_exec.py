@@ -1,7 +1,6 @@
 """Commands without a terminal: every byte of theirs, both ways, over every
 transport, as straight to the API server; and the recording has the same."""
-import hashlib
-import os
+import concurrent.futures
 import random
 
 from harness import TRANSPORTS, TestCase, direct, main, new_tag, of_command
@@ -116,7 +115,6 @@ class Exec(TestCase):
             self.assertEqual(0, taped.code, taped.err)
             self.assert_same_bytes(expected, taped.out, "stdout")
             self.assert_recorded(self.stand.await_tag(tag), b"", expected, b"")
-        import concurrent.futures
         names = list(TRANSPORTS)
         with concurrent.futures.ThreadPoolExecutor(10) as pool:
             for done in [pool.submit(one, n, names[n % 3]) for n in range(10)]:
