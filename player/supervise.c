@@ -215,6 +215,9 @@ on_end(void *ctx, int events)
     describe_end(status, how, sizeof how);
     loop_watch_close(&s->end_watch);
     close_fd(&s->pid_fd);
+    if (s->ready_fd >= 0) {
+        on_ready_byte(s, LOOP_READ); /* it may have said so just before */
+    }
     close_ready(s);
     loop_timer_stop(s->timer);
     s->pid = 0;

@@ -344,6 +344,9 @@ slot_on_exit(struct slot *s, int status)
     if (!v->is_stopping) {
         worker_log_end(s, status);
     }
+    if (s->ready_fd >= 0) {
+        slot_on_ready(s, LOOP_READ); /* it may have said so just before */
+    }
     if (s->predecessor != 0 && !v->is_stopping) {
         slot_keep_predecessor(s);
         return;

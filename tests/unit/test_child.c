@@ -136,6 +136,16 @@ env_is_added_and_replaces(void **state)
     close_fixture(f);
 }
 
+/* Without 32 and 33, which are the C library's own: it lets nobody set them,
+ * and its posix_spawn leaves them ignored (make starts its recipes so). */
+static unsigned long long
+ignored_signals(const char *out)
+{
+    const char *at = strstr(out, "SigIgn:");
+    assert_non_null(at);
+    return strtoull(at + strlen("SigIgn:"), NULL, 16) & ~0x180000000ull;
+}
+
 /* Nothing is inherited but 0, 1, 2; stdin is empty; signals are as new. */
 static void
 a_child_starts_clean(void **state)
@@ -151,7 +161,7 @@ a_child_starts_clean(void **state)
     /* 3 is the folder that ls reads */
     assert_non_null(strstr(f->out, "/dev/null\n0\n1\n2\n3\nSigBlk"));
     assert_non_null(strstr(f->out, "SigBlk:\t0000000000000000"));
-    assert_non_null(strstr(f->out, "SigIgn:\t0000000000000000"));
+    assert_int_equal(ignored_signals(f->out), 0);
     close_fixture(f);
     close(leaked[0]);
     close(leaked[1]);
