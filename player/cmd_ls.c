@@ -86,8 +86,14 @@ check_options(struct ls_options *o, struct error *err)
 static enum status
 print_json(const struct meta *m, struct buf *line)
 {
+    struct buf json;
+    buf_init(&json, PLAYER_LINE_MAX);
     buf_clear(line);
-    enum status st = meta_encode(m, META_PART_ALL, line);
+    enum status st = meta_encode(m, META_PART_ALL, &json);
+    if (st == STATUS_OK) {
+        st = display_json(buf_view(&json), line);
+    }
+    buf_fini(&json);
     if (st == STATUS_OK) {
         st = buf_append_u8(line, '\n');
     }
@@ -229,7 +235,7 @@ list(struct query *q, const struct ls_options *o, struct error *err)
     struct table *t = NULL;
     size_t count = 0;
     meta_init(&m);
-    buf_init(&scratch, PLAYER_LINE_MAX);
+    buf_init(&scratch, DISPLAY_JSON_GROWTH * PLAYER_LINE_MAX);
     enum status st = query_find(q, &o->filter, err);
     if (st == STATUS_OK && table_new(titles, TITLES, &t) != STATUS_OK) {
         st = error_set(err, STATUS_NO_MEMORY, "out of memory");

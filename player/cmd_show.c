@@ -177,13 +177,19 @@ show_all(const struct meta *m)
 static enum status
 show_json(const struct meta *m)
 {
+    struct buf json;
     struct buf text;
-    buf_init(&text, PLAYER_LINE_MAX);
-    const enum status st = meta_encode(m, META_PART_ALL, &text);
+    buf_init(&json, PLAYER_LINE_MAX);
+    buf_init(&text, DISPLAY_JSON_GROWTH * PLAYER_LINE_MAX);
+    enum status st = meta_encode(m, META_PART_ALL, &json);
+    if (st == STATUS_OK) {
+        st = display_json(buf_view(&json), &text);
+    }
     if (st == STATUS_OK) {
         const struct span s = buf_view(&text);
         printf("%.*s\n", (int)s.len, (const char *)s.ptr);
     }
+    buf_fini(&json);
     buf_fini(&text);
     return st;
 }

@@ -81,6 +81,35 @@ display_escape(struct span s, struct buf *out)
     return st;
 }
 
+/* Above the basic plane JSON writes two halves (RFC 8259, 7). */
+static enum status
+escape_json_code(uint32_t c, struct buf *out)
+{
+    if (c < 0x10000) {
+        return buf_printf(out, "\\u%04" PRIx32, c);
+    }
+    const uint32_t rest = c - 0x10000;
+    return buf_printf(out, "\\u%04" PRIx32 "\\u%04" PRIx32,
+        0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF));
+}
+
+enum status
+display_json(struct span json, struct buf *out)
+{
+    enum status st = STATUS_OK;
+    while (st == STATUS_OK && json.len > 0) {
+        const struct span front = json;
+        uint32_t code = 0;
+        if (!take_char(&json, &code)) {
+            return STATUS_INVALID;
+        }
+        st = code >= 0x7F && is_unsafe(code)
+                 ? escape_json_code(code, out)
+                 : buf_append(out, span_of(front.ptr, front.len - json.len));
+    }
+    return st;
+}
+
 static bool
 is_shell_plain(const char *word)
 {

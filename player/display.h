@@ -13,6 +13,12 @@
 /* Appends `s` fit to be shown: "\n", "\x1b", "\u202e". */
 enum status display_escape(struct span s, struct buf *out) MUST_CHECK;
 
+/* Appends JSON that means the same and is fit to be shown: what could reach a
+ * terminal is escaped as JSON escapes it, at most DISPLAY_JSON_GROWTH times as
+ * long. STATUS_INVALID when it is not UTF-8. */
+#define DISPLAY_JSON_GROWTH 3u
+enum status display_json(struct span json, struct buf *out) MUST_CHECK;
+
 /* Words joined by spaces, quoted as a shell would need them, escaped. */
 enum status display_command(
     char *const *words, size_t count, struct buf *out) MUST_CHECK;

@@ -35,6 +35,37 @@ test_escape(void **state)
     expect_escaped(SPAN_EMPTY, "");
 }
 
+/* The same JSON, without what a terminal would take for a command. */
+static void
+test_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in;
+        const char *wanted;
+    } cases[] = {
+        {"{\"a\":\"w\xC3\xB6rd \\n\"}\n", "{\"a\":\"w\xC3\xB6rd \\n\"}\n"},
+        {"\"\xC2\x9B"
+         "31m\"",
+            "\"\\u009b31m\""},
+        {"\"\xE2\x80\xAE\"", "\"\\u202e\""},
+        {"\"\xF3\xA0\x81\x81\"", "\"\\udb40\\udc41\""},
+        {"\"\xF0\x9F\x98\x80\"", "\"\xF0\x9F\x98\x80\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf out;
+        const struct span in = span_str(cases[i].in);
+        buf_init(&out, DISPLAY_JSON_GROWTH * in.len);
+        assert_int_equal(display_json(in, &out), STATUS_OK);
+        assert_true(span_eq_str(buf_view(&out), cases[i].wanted));
+        buf_fini(&out);
+    }
+    struct buf out;
+    buf_init(&out, 64);
+    assert_int_equal(display_json(SPAN_LIT("\"\xFF\""), &out), STATUS_INVALID);
+    buf_fini(&out);
+}
+
 static void
 test_width(void **state)
 {
@@ -115,6 +146,7 @@ main(void)
     (void)setlocale(LC_CTYPE, "C.UTF-8");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_json),
         cmocka_unit_test(test_width),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_command),
