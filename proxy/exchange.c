@@ -469,7 +469,11 @@ exchange_open_tap(
         &m);
     if (st != STATUS_OK) {
         meta_fini(&m);
-        return error_set(err, st, "no memory for the session's facts");
+        return error_set(err, st,
+            st == STATUS_LIMIT ? "its command, or the list of its caller's "
+                                 "groups, is longer than "
+                                 "a recording can name"
+                               : "no memory for the session's facts");
     }
     st = tap_open(x->g->journal, x->g->clock, x->g->metrics, &m, &x->tap, err);
     meta_fini(&m);
