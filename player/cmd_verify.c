@@ -64,6 +64,39 @@ look_up(const char *state, const struct uuid *id, struct store_entry *entry)
     store_entry_fini(&found);
 }
 
+/* Whether the index tells of the session what its recording does. File, size
+ * and seal are the index's own: no file can hold them. */
+static enum status
+tells_the_same(
+    const struct meta *recorded, const struct meta *indexed, bool *same_out)
+{
+    struct meta m;
+    struct buf a;
+    struct buf b;
+    meta_init(&m);
+    buf_init(&a, PLAYER_LINE_MAX);
+    buf_init(&b, PLAYER_LINE_MAX);
+    enum status st = meta_copy(recorded, &m);
+    if (st == STATUS_OK) {
+        m.size = indexed->size;
+        m.sealed = indexed->sealed;
+        st = meta_set(&m.file, span_str(indexed->file));
+    }
+    if (st == STATUS_OK) {
+        st = meta_encode(&m, META_PART_ALL, &a);
+    }
+    if (st == STATUS_OK) {
+        st = meta_encode(indexed, META_PART_ALL, &b);
+    }
+    if (st == STATUS_OK) {
+        *same_out = span_eq(buf_view(&a), buf_view(&b));
+    }
+    buf_fini(&a);
+    buf_fini(&b);
+    meta_fini(&m);
+    return st;
+}
+
 /* What the index promises and the file does not hold. */
 static void
 compare_with_index(struct verify_report *r, const struct meta *m)
@@ -75,6 +108,12 @@ compare_with_index(struct verify_report *r, const struct meta *m)
     if (!r->is_final && m->sealed) {
         verify_report_add(r, "the index says that the recording was finished, "
                              "but its end is missing");
+    }
+    bool is_same = true;
+    if (r->is_final && r->problem_count == 0 &&
+        (tells_the_same(&r->meta, m, &is_same) != STATUS_OK || !is_same)) {
+        verify_report_add(r, "the index tells something else of the session "
+                             "than its recording");
     }
 }
 

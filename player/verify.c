@@ -87,6 +87,7 @@ verify_report_add(struct verify_report *r, const char *fmt, ...)
 void
 verify_report_fini(struct verify_report *r)
 {
+    meta_fini(&r->meta);
     buf_fini(&r->problems);
 }
 
@@ -348,7 +349,8 @@ check_header(struct verifier *v, struct span line)
         return;
     }
     v->report->id = h.meta.id;
-    meta_fini(&h.meta);
+    meta_fini(&v->report->meta);
+    v->report->meta = h.meta; /* the report's now */
 }
 
 static void
@@ -362,6 +364,10 @@ check_event(struct verifier *v, struct span line, struct buf *scratch)
     }
     if (e.time_us < v->report->last_time_us) {
         error_set(&why, STATUS_INVALID, "time goes back");
+        tell_line(v, &why);
+    }
+    if (e.code == 'k' &&
+        meta_decode(e.data, &v->report->meta, &why) != STATUS_OK) {
         tell_line(v, &why);
     }
     v->last_code = e.code;
@@ -706,6 +712,7 @@ verify_file(const char *path, const struct ed25519_public *key,
     struct error *err)
 {
     *out = (struct verify_report){.file_len = 0};
+    meta_init(&out->meta);
     buf_init(&out->problems, PLAYER_PROBLEMS_MAX * (ERROR_TEXT_MAX + 1));
     struct verifier *v = calloc(1, sizeof *v);
     if (v == NULL) {

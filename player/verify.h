@@ -12,9 +12,11 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/uuid.h"
+#include "schema/meta.h"
 
 struct verify_report {
-    struct uuid id; /* of the header, else of the first seal; or nil */
+    struct uuid id;   /* of the header, else of the first seal; or nil */
+    struct meta meta; /* what the text says of its session, the last word */
     uint64_t file_len;
     uint64_t frames; /* of text */
     uint64_t seals;

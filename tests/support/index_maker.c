@@ -58,3 +58,12 @@ index_make(const char *path, const struct index_row *rows, int count)
     sqlite3_finalize(s);
     must(db, sqlite3_close(db));
 }
+
+void
+index_forge(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    must(db, sqlite3_open(path, &db));
+    must(db, sqlite3_exec(db, sql, NULL, NULL, NULL));
+    must(db, sqlite3_close(db));
+}

@@ -23,4 +23,7 @@ struct index_row {
 /* Aborts on failure. WAL, as the recorder has it. */
 void index_make(const char *path, const struct index_row *rows, int count);
 
+/* One statement, as whoever can write the file might. */
+void index_forge(const char *path, const char *sql);
+
 #endif

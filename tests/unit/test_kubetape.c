@@ -276,7 +276,20 @@ test_verify(void **state)
     expect("verify " ID, 3, "", "seal.pub.pem");
     assert_int_equal(mkdir(at("keys", path), 0700), 0);
     write_key(&recording.key, "keys/seal.pub.pem");
+    expect("verify " ID, 1, "the index tells something else", "");
+    index_forge(at("index.db", path),
+        "UPDATE sessions SET type = 'exec', user = 'alice', groups = '[]',"
+        " uid = '', source = '', cluster = '', namespace = '', pod = 'web',"
+        " container = '', command = '[\"sh\"]', tty = 0, protocol = 'spdy',"
+        " subprotocol = '', start_us = 1764025200000000, end_us = NULL,"
+        " exit_code = NULL, reason = '', bytes_stdin = 0, bytes_stdout = 0,"
+        " bytes_stderr = 0, user_agent = '', kubectl_session = '',"
+        " kubectl_command = '', stdin_recorded = 0 WHERE id = '" ID "'");
     expect("verify " ID, 0, "as recorded, and complete\n", "");
+    index_forge(
+        path, "UPDATE sessions SET user = 'mallory' WHERE id = '" ID "'");
+    expect("verify " ID, 1, "the index tells something else", "");
+    index_forge(path, "UPDATE sessions SET user = 'alice' WHERE id = '" ID "'");
 
     maker_init(&another);
     write_key(&another.key, "other.pem");
