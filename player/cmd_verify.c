@@ -109,6 +109,9 @@ compare_with_index(struct verify_report *r, const struct meta *m)
         verify_report_add(r, "the index says that the recording was finished, "
                              "but its end is missing");
     }
+    if (m->status == META_ACTIVE) {
+        return; /* the row comes after the file */
+    }
     bool is_same = true;
     if (r->is_final && r->problem_count == 0 &&
         (tells_the_same(&r->meta, m, &is_same) != STATUS_OK || !is_same)) {
