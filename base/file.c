@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_LOOK_MS 20
 
 #define READ_CHUNK ((size_t)64 * 1024)
 
@@ -332,6 +335,22 @@ file_lock(const char *path, int *fd_out, struct error *err)
     }
     *fd_out = fd;
     return STATUS_OK;
+}
+
+enum status
+file_lock_wait(
+    const char *path, unsigned wait_ms, int *fd_out, struct error *err)
+{
+    enum status st = file_lock(path, fd_out, err);
+    /* The system tells nobody when a lock goes, but one who waits without end
+     * (F_OFD_SETLKW): so it is looked again, now and then. */
+    for (unsigned waited_ms = 0; st == STATUS_EXISTS && waited_ms < wait_ms;
+         waited_ms += LOCK_LOOK_MS) {
+        const struct timespec pause = {.tv_nsec = LOCK_LOOK_MS * 1000000};
+        (void)nanosleep(&pause, NULL);
+        st = file_lock(path, fd_out, err);
+    }
+    return st;
 }
 
 enum status

@@ -43,6 +43,10 @@ enum status file_join(char *out, size_t cap, const char *dir, const char *name,
  * it. The holder's pid is written into the file, for the message. */
 enum status file_lock(
     const char *path, int *fd_out, struct error *err) MUST_CHECK;
+/* The same, but gives a holder that is on its way out up to `wait_ms` to go:
+ * a program that is started again right after its parent was killed. */
+enum status file_lock_wait(const char *path, unsigned wait_ms, int *fd_out,
+    struct error *err) MUST_CHECK;
 /* Whether somebody holds that lock; false when the file does not exist. */
 enum status file_is_locked(
     const char *path, bool *locked_out, struct error *err) MUST_CHECK;

@@ -3,6 +3,7 @@
 #include "base/address.h"
 #include "base/file.h"
 #include "base/http_service.h"
+#include "proxy/limits.h"
 #include "proxy/metrics.h"
 #include "proxy/server_tls.h"
 #include "proxy/worker_process.h"
@@ -552,7 +553,8 @@ folders_make(struct supervisor *v, struct error *err)
             "run/proxy.lock", err);
     }
     if (st == STATUS_OK) {
-        st = file_lock(path, &v->lock_fd, err);
+        /* Longer than one that drains takes to go. */
+        st = file_lock_wait(path, LIMIT_DRAIN_MS + 3000, &v->lock_fd, err);
     }
     return st;
 }

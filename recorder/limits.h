@@ -81,4 +81,7 @@ static_assert(RECORDER_READ_MAX > JOURNAL_PAYLOAD_MAX + 64,
 
 #define RECORDER_WORKERS_MAX 4096u
 
+/* For a recorder that is ending to let go of the store. */
+#define LOCK_WAIT_MS 8000u
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/loop.h"
 #include "base/program.h"
+#include "recorder/limits.h"
 #include "recorder/recorder.h"
 #include "recorder/seal_key.h"
 #include "recorder/watch.h"
@@ -147,7 +148,7 @@ take_lock(struct program *p, struct error *err)
     if (st != STATUS_OK) {
         return st;
     }
-    st = file_lock(path, &p->lock_fd, err);
+    st = file_lock_wait(path, LOCK_WAIT_MS, &p->lock_fd, err);
     return st == STATUS_EXISTS ? error_in(err, st, "another recorder writes %s",
                                      p->config->state)
                                : st;

@@ -282,6 +282,33 @@ a_lock_ends_with_its_process(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* A holder that goes within the wait leaves the lock to the one who waits; one
+ * that stays is named as ever. */
+static void
+a_lock_is_waited_for(void **state)
+{
+    (void)state;
+    struct error err;
+    const char *path = in_folder("lock");
+    int held = -1;
+    int fd = -1;
+    assert_int_equal(file_lock(path, &held, &err), STATUS_OK);
+    assert_int_equal(file_lock_wait(path, 40, &fd, &err), STATUS_EXISTS);
+    assert_non_null(strstr(err.text, "is locked by process"));
+    const pid_t pid = fork();
+    if (pid == 0) {
+        close(held); /* the lock is the parent's still */
+        int mine = -1;
+        const enum status st = file_lock_wait(path, 10000, &mine, NULL);
+        _exit(st == STATUS_OK ? 0 : 1);
+    }
+    close(held);
+    int status = -1;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 static int
 make_folder(void **state)
 {
@@ -310,6 +337,7 @@ main(void)
         cmocka_unit_test(join_puts_one_slash),
         cmocka_unit_test(a_lock_excludes_another_descriptor),
         cmocka_unit_test(a_lock_ends_with_its_process),
+        cmocka_unit_test(a_lock_is_waited_for),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
