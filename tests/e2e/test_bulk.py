@@ -51,10 +51,10 @@ def files_in_tar(data, prefix):
 def unless_cut(stand, attempt):
     """attempt(tag), again if the cluster cut its session.
 
-    A kubelet that closes a WebSocket connection resets it when a ping of the
-    client is still unread, and what was under way is lost: seen straight at
-    the API server, too, in sessions that last longer than the five seconds
-    between two pings. The recording tells whose doing an end was."""
+    Seen on a machine under load: the API server logs that the kubelet reset
+    its connection, and what was under way is lost. A kubelet that closes while
+    a ping of the client is unread would do that. The recording tells whose
+    doing an end was; the retry is printed."""
     for _ in range(4):
         before = {s["id"] for s in stand.sessions()}
         result = attempt()
