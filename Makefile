@@ -22,6 +22,7 @@ check: deps
 	tests/check
 
 bench: build
+	cmake --build --preset release --target exec_client journal_corpus
 	tests/bench/run
 
 fuzz: deps
