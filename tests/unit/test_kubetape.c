@@ -310,6 +310,13 @@ test_verify(void **state)
         at("keys/seal.pub.pem", other), path);
     expect(words, 0, "the recording is not finished", "");
 
+    /* stripped of its seals: nothing is claimed, so nothing is proved */
+    (void)maker_write(folder, "bare.cast.zst",
+        span_of(whole.ptr, recording.entries[0].file_len));
+    snprintf(words, sizeof words, "verify --state /nonexistent --key %s %s",
+        at("keys/seal.pub.pem", other), at("bare.cast.zst", path));
+    expect(words, 3, "nothing is proved", "");
+
     (void)maker_write(folder, "t.cast", buf_view(&recording.text));
     snprintf(words, sizeof words, "verify %s", at("t.cast", path));
     expect(words, 3, "", "carries no seals");
