@@ -1,0 +1,49 @@
+/* The ledger: what was recorded, and what became of it, appended only.
+ *
+ * Owns ledger/leaves and ledger/checkpoint. What is added counts once
+ * ledger_commit has returned: the lines are synced, then a checkpoint over
+ * all of them is signed and replaces the one before, durably. Lines behind
+ * the last checkpoint are a crash's, belong to nobody and are cut off at the
+ * next start; whoever added them adds them again.
+ *
+ * Refuses to know recordings and the index. Refuses to start on a ledger that
+ * its checkpoint does not fit: nothing is signed over what was tampered with.
+ */
+#ifndef RECORDER_LEDGER_H
+#define RECORDER_LEDGER_H
+
+#include "base/clock.h"
+#include "schema/checkpoint.h"
+#include "schema/ledger.h"
+
+struct ledger;
+
+struct ledger_options {
+    const char *state_dir;
+    const struct signer *signer;        /* signs; borrowed */
+    const struct signer *const *former; /* keys that signed before; they sign */
+    size_t former_count;                /* for a new key, once; borrowed */
+    const struct clock *clock;
+};
+
+/* Opens or makes the ledger; the first leaf of a new one is the signer's key.
+ * A signer that the ledger does not end with is added as a key leaf.
+ * `on_leaf` hears every leaf in order, for what the caller wants to remember.
+ * STATUS_CORRUPT when leaves and checkpoint disagree, STATUS_DENIED when the
+ * checkpoint is signed by none of the keys that the ledger itself names. */
+typedef enum status ledger_leaf_fn(void *ctx, uint64_t index,
+    const struct ledger_leaf *leaf, struct error *err);
+enum status ledger_open(const struct ledger_options *o, ledger_leaf_fn *on_leaf,
+    void *ctx, struct ledger **out, struct error *err) MUST_CHECK;
+void ledger_close(struct ledger **l);
+
+/* Into the batch, in memory; wall_us is filled in when it is 0. */
+enum status ledger_add(struct ledger *l, const struct ledger_leaf *leaf,
+    struct error *err) MUST_CHECK;
+/* The batch is in the ledger, signed and durable, afterwards; or, when this
+ * fails, none of it is, and the next commit tries again. */
+enum status ledger_commit(struct ledger *l, struct error *err) MUST_CHECK;
+
+uint64_t ledger_size(const struct ledger *l); /* committed leaves */
+
+#endif
