@@ -72,7 +72,8 @@ read_header(struct cast_reader *r, struct error *err)
 }
 
 enum status
-cast_reader_open(const char *path, struct cast_reader **out, struct error *err)
+cast_reader_open(const char *path, const struct age_identities *ids,
+    struct cast_reader **out, struct error *err)
 {
     struct cast_reader *r = calloc(1, sizeof *r);
     if (r == NULL) {
@@ -83,7 +84,7 @@ cast_reader_open(const char *path, struct cast_reader **out, struct error *err)
     buf_init(&r->joined, CAST_LINE_MAX);
     buf_init(&r->scratch, CAST_LINE_MAX);
     buf_init(&r->first, CAST_LINE_MAX);
-    enum status st = text_reader_open(path, &r->text, err);
+    enum status st = text_reader_open(path, ids, &r->text, err);
     if (st == STATUS_OK) {
         st = read_header(r, err);
         if (st != STATUS_OK) {
@@ -193,10 +194,11 @@ merge_facts(struct cast_reader *r, struct meta *m, struct error *err)
 }
 
 enum status
-cast_facts_read(const char *path, struct meta *m, struct error *err)
+cast_facts_read(const char *path, const struct age_identities *ids,
+    struct meta *m, struct error *err)
 {
     struct cast_reader *r = NULL;
-    enum status st = cast_reader_open(path, &r, err);
+    enum status st = cast_reader_open(path, ids, &r, err);
     if (st != STATUS_OK) {
         return st;
     }

@@ -8,11 +8,13 @@
 
 #include "schema/cast.h"
 
+struct age_identities;
 struct cast_reader;
 
-/* Reads the header at once. */
-enum status cast_reader_open(
-    const char *path, struct cast_reader **out, struct error *err) MUST_CHECK;
+/* Reads the header at once. `ids`, which may be NULL, open an encrypted file;
+ * see recording_source. */
+enum status cast_reader_open(const char *path, const struct age_identities *ids,
+    struct cast_reader **out, struct error *err) MUST_CHECK;
 void cast_reader_close(struct cast_reader **r);
 
 const struct cast_header *cast_reader_header(const struct cast_reader *r);
@@ -30,7 +32,7 @@ bool cast_reader_is_cut(const struct cast_reader *r);
 
 /* All that a recording says of its session: the header's meta with every `k`
  * event over it, read to the end. `m` is inited by the call on success. */
-enum status cast_facts_read(
-    const char *path, struct meta *m, struct error *err) MUST_CHECK;
+enum status cast_facts_read(const char *path, const struct age_identities *ids,
+    struct meta *m, struct error *err) MUST_CHECK;
 
 #endif

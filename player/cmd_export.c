@@ -78,7 +78,7 @@ export_cast(struct export_job *job, struct error *err)
     struct span text = SPAN_EMPTY;
     struct buf rest;
     buf_init(&rest, CAST_LINE_MAX);
-    enum status st = text_reader_open(job->path, &r, err);
+    enum status st = text_reader_open(job->path, NULL, &r, err);
     while (st == STATUS_OK) {
         st = text_reader_next(r, &text, err);
         if (st == STATUS_OK) {
@@ -152,7 +152,7 @@ export_cast3(struct export_job *job, struct error *err)
     struct cast3 c = {.last_us = 0};
     struct buf head;
     buf_init(&head, 2 * (size_t)CAST_LINE_MAX);
-    enum status st = cast_reader_open(job->path, &r, err);
+    enum status st = cast_reader_open(job->path, NULL, &r, err);
     if (st == STATUS_OK) {
         st = cast3_header(&c, cast_reader_header_line(r), &head, err);
     }
@@ -185,7 +185,7 @@ export_raw(struct export_job *job, struct error *err)
     struct buf tail;
     exact_stream_init(&x, job->stream);
     buf_init(&tail, CAST_LINE_MAX);
-    enum status st = cast_reader_open(job->path, &r, err);
+    enum status st = cast_reader_open(job->path, NULL, &r, err);
     if (st == STATUS_OK) {
         st = each_event(job, r, raw_one, &x, err);
     }
@@ -240,7 +240,7 @@ static enum status
 json_meta(const struct export_job *job, struct meta *out, struct error *err)
 {
     if (!job->entry->is_indexed) {
-        return cast_facts_read(job->path, out, err);
+        return cast_facts_read(job->path, NULL, out, err);
     }
     meta_init(out);
     return out_of_memory(meta_copy(&job->entry->meta, out), err);
@@ -258,7 +258,7 @@ export_json(struct export_job *job, struct error *err)
         return st;
     }
     buf_init(&head, CAST_LINE_MAX);
-    st = cast_reader_open(job->path, &r, err);
+    st = cast_reader_open(job->path, NULL, &r, err);
     if (st == STATUS_OK) {
         st = out_of_memory(json_head(&m, cast_reader_header(r), &head), err);
     }

@@ -167,7 +167,7 @@ play(const char *path, const struct play_options *o, struct error *err)
 {
     struct cast_reader *r = NULL;
     struct playing p = {.terminal = NULL};
-    enum status st = cast_reader_open(path, &r, err);
+    enum status st = cast_reader_open(path, NULL, &r, err);
     if (st != STATUS_OK) {
         return st;
     }

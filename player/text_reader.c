@@ -4,16 +4,15 @@
 #include "player/text_reader.h"
 
 #include "player/limits.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "player/recording_source.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zstd.h>
 
 struct text_reader {
     char *path; /* for messages */
-    int fd;
+    struct recording_source *source;
+    uint64_t offset; /* of what is read next */
     ZSTD_DCtx *zstd; /* NULL: the file is plain text */
     ZSTD_inBuffer in;
     bool is_in_frame; /* a frame is begun and not finished */
@@ -26,14 +25,14 @@ struct text_reader {
 static enum status
 fill(struct text_reader *r, struct error *err)
 {
-    ssize_t n = -1;
-    do {
-        n = read(r->fd, r->file_bytes, sizeof r->file_bytes);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0) {
-        return error_sys(err, errno, "cannot read %s", r->path);
+    size_t got = 0;
+    const enum status st = recording_source_pread(
+        r->source, r->file_bytes, sizeof r->file_bytes, r->offset, &got, err);
+    if (st != STATUS_OK) {
+        return error_in(err, st, "%s", r->path);
     }
-    r->in = (ZSTD_inBuffer){.src = r->file_bytes, .size = (size_t)n};
+    r->offset += got;
+    r->in = (ZSTD_inBuffer){.src = r->file_bytes, .size = got};
     return STATUS_OK;
 }
 
@@ -62,17 +61,17 @@ start_zstd(struct text_reader *r)
 }
 
 static enum status
-open_file(struct text_reader *r, const char *path, struct error *err)
+open_file(struct text_reader *r, const char *path,
+    const struct age_identities *ids, struct error *err)
 {
     r->path = strdup(path);
     if (r->path == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
-    r->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (r->fd < 0) {
-        return error_sys(err, errno, "cannot open %s", path);
+    enum status st = recording_source_open(path, ids, &r->source, err);
+    if (st == STATUS_OK) {
+        st = fill(r, err);
     }
-    enum status st = fill(r, err);
     if (st == STATUS_OK && is_zstd(r)) {
         st = start_zstd(r);
         if (st != STATUS_OK) {
@@ -83,14 +82,14 @@ open_file(struct text_reader *r, const char *path, struct error *err)
 }
 
 enum status
-text_reader_open(const char *path, struct text_reader **out, struct error *err)
+text_reader_open(const char *path, const struct age_identities *ids,
+    struct text_reader **out, struct error *err)
 {
     struct text_reader *r = calloc(1, sizeof *r);
     if (r == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
-    r->fd = -1;
-    const enum status st = open_file(r, path, err);
+    const enum status st = open_file(r, path, ids, err);
     if (st == STATUS_OK) {
         *out = r;
         r = NULL;
@@ -105,9 +104,7 @@ text_reader_close(struct text_reader **r)
     if (*r == NULL) {
         return;
     }
-    if ((*r)->fd >= 0) {
-        (void)close((*r)->fd); /* read only: nothing to lose */
-    }
+    recording_source_close(&(*r)->source);
     ZSTD_freeDCtx((*r)->zstd);
     free((*r)->path);
     free(*r);

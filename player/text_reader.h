@@ -11,10 +11,12 @@
 #include "base/span.h"
 #include "base/status.h"
 
+struct age_identities;
 struct text_reader;
 
-enum status text_reader_open(
-    const char *path, struct text_reader **out, struct error *err) MUST_CHECK;
+/* `ids`, which may be NULL, open an encrypted file; see recording_source. */
+enum status text_reader_open(const char *path, const struct age_identities *ids,
+    struct text_reader **out, struct error *err) MUST_CHECK;
 void text_reader_close(struct text_reader **r);
 
 /* The next bytes, at least one, valid until the next call. STATUS_CLOSED at

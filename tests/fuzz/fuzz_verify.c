@@ -14,7 +14,7 @@ read_events(const char *path)
 {
     struct cast_reader *r = NULL;
     struct cast_event e;
-    if (cast_reader_open(path, &r, NULL) != STATUS_OK) {
+    if (cast_reader_open(path, NULL, &r, NULL) != STATUS_OK) {
         return;
     }
     enum status st = STATUS_OK;

@@ -13,7 +13,7 @@ read_all(const char *path, struct buf *lines, bool *cut_out, struct error *err)
 {
     struct cast_reader *r = NULL;
     struct cast_event e;
-    enum status st = cast_reader_open(path, &r, err);
+    enum status st = cast_reader_open(path, NULL, &r, err);
     if (st != STATUS_OK) {
         return st;
     }
@@ -157,7 +157,7 @@ test_facts(void **state)
     maker_init(&m);
     maker_whole(&m);
     const char *path = maker_write(folder, "f.cast.zst", buf_view(&m.file));
-    assert_int_equal(cast_facts_read(path, &facts, &err), STATUS_OK);
+    assert_int_equal(cast_facts_read(path, NULL, &facts, &err), STATUS_OK);
     assert_int_equal(facts.status, META_COMPLETE);
     assert_string_equal(facts.user, "alice");
     meta_fini(&facts);
@@ -168,7 +168,7 @@ test_facts(void **state)
         "\"user\":\"another\"}");
     maker_event(&m, 3000000, CAST_FACTS, "{\"reason\":\"later\"}");
     path = maker_write(folder, "f.cast", buf_view(&m.text));
-    assert_int_equal(cast_facts_read(path, &facts, &err), STATUS_OK);
+    assert_int_equal(cast_facts_read(path, NULL, &facts, &err), STATUS_OK);
     assert_string_equal(facts.user, "alice");
     assert_string_equal(facts.reason, "later");
     meta_fini(&facts);
