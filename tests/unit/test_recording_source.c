@@ -1,7 +1,7 @@
 #include "player/recording_source.h"
 
-#include "support/temp_dir.h"
-#include "support/test.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
