@@ -1,9 +1,10 @@
-/* A seal's 512 bytes: RECORDING.md, "Seals", has the same table in words.
+/* A seal's 316 bytes: RECORDING.md, "Seals", has the same table in words.
  *
  * Every byte in front of the signature is signed: the skippable head, so that
  * nothing can pose as a seal of another length, and the magic string, so that
- * no other signature of the same key can be taken for a seal's. What is not
- * used is zero, and checked, so that one seal has one encoding.
+ * no other signature of the same key can be taken for a seal's. There is
+ * no padding but three zero bytes, and they are checked, so that one seal has
+ * one encoding.
  */
 #include "schema/seal.h"
 
@@ -37,9 +38,8 @@ enum {
     SEAL_IS_BINARY = 213,
     SEAL_WIDTH = 216,
     SEAL_HEIGHT = 218,
-    SEAL_UNUSED = 220,
-    SEAL_KEY = 416,
-    SEAL_SIGNATURE = 448,
+    SEAL_KEY = 220,
+    SEAL_SIGNATURE = 252,
 };
 
 #define ZSTD_HEAD_LEN 8u

@@ -44,8 +44,8 @@ struct seal {
     struct ed25519_sig signature;
 };
 
-/* Fixed, skippable frame head included; unused bytes are zero. */
-#define SEAL_FRAME_LEN 512u
+/* Fixed, skippable frame head included. */
+#define SEAL_FRAME_LEN 316u
 
 /* Fills key and signature, and writes the whole skippable frame. */
 enum status seal_sign(struct seal *s, const struct signer *signer,

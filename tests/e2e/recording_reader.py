@@ -17,7 +17,7 @@ ZSTD_MAGIC = 0xFD2FB528
 SEAL_MAGIC = 0x184D2A57
 TABLE_MAGIC = 0x184D2A5E
 TABLE_END = 0x8F92EAB1
-SEAL_LEN = 512
+SEAL_LEN = 316
 LINE_MAX = 8 << 20
 
 EVENT = re.compile(
@@ -93,7 +93,7 @@ class Seal:
     def __init__(self, raw):
         demand(len(raw) == SEAL_LEN, "a seal's length")
         demand(raw[8:24] == b"KUBETAPE-SEAL-1\0", "a seal's magic string")
-        demand(not any(raw[45:48] + raw[220:416]), "a seal's zero bytes")
+        demand(not any(raw[45:48]), "a seal's zero bytes")
         demand(raw[44] in (0, 1), "a seal's flags")
         self.raw = raw
         self.id = raw[24:40].hex()
@@ -104,14 +104,14 @@ class Seal:
         self.previous = raw[88:120]
         self.bytes = struct.unpack_from(">QQQ", raw, 176)
         self.carry_len = raw[209:212]
-        self.key = raw[416:448]
+        self.key = raw[220:252]
 
     def check_signature(self, public_pem):
         """openssl reads its two inputs from files."""
         with tempfile.TemporaryDirectory() as folder:
             said, sig = pathlib.Path(folder, "said"), pathlib.Path(folder, "s")
-            said.write_bytes(self.raw[:448])
-            sig.write_bytes(self.raw[448:])
+            said.write_bytes(self.raw[:252])
+            sig.write_bytes(self.raw[252:])
             done = subprocess.run(
                 ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey",
                  public_pem, "-in", said, "-sigfile", sig],
