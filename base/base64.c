@@ -99,25 +99,40 @@ take_group(const uint8_t *p, size_t chars, const char *alphabet, uint8_t *dst)
     return ((v << (8 * bytes)) & 0xffffff) == 0;
 }
 
+/* How many bytes so many characters say; false when no number of bytes has so
+ * many. */
+static bool
+decoded_len(size_t chars, size_t *len_out)
+{
+    const size_t tail = chars % 4;
+    *len_out = chars / 4 * 3 + (tail > 0 ? tail - 1 : 0);
+    return tail != 1;
+}
+
+static bool
+decode_into(struct span in, uint8_t *dst, const char *alphabet)
+{
+    for (; in.len >= 4; in.ptr += 4, in.len -= 4, dst += 3) {
+        if (!take_group(in.ptr, 4, alphabet, dst)) {
+            return false;
+        }
+    }
+    return in.len == 0 || take_group(in.ptr, in.len, alphabet, dst);
+}
+
 static enum status
 decode(struct span in, struct buf *out, const char *alphabet)
 {
-    size_t tail = in.len % 4;
-    if (tail == 1) {
+    size_t bytes = 0;
+    if (!decoded_len(in.len, &bytes)) {
         return STATUS_INVALID;
     }
     uint8_t *dst = NULL;
-    size_t bytes = in.len / 4 * 3 + (tail > 0 ? tail - 1 : 0);
     enum status st = buf_reserve(out, bytes, &dst);
     if (st != STATUS_OK) {
         return st;
     }
-    for (; in.len >= 4; in.ptr += 4, in.len -= 4, dst += 3) {
-        if (!take_group(in.ptr, 4, alphabet, dst)) {
-            return STATUS_INVALID;
-        }
-    }
-    if (tail > 0 && !take_group(in.ptr, tail, alphabet, dst)) {
+    if (!decode_into(in, dst, alphabet)) {
         return STATUS_INVALID;
     }
     buf_commit(out, bytes);
@@ -143,6 +158,22 @@ base64_decode(struct span in, struct buf *out)
         }
     }
     return decode(in, out, STANDARD);
+}
+
+enum status
+base64_bare_encode(struct span in, struct buf *out)
+{
+    return encode(in, out, STANDARD, false);
+}
+
+enum status
+base64_bare_decode(struct span in, uint8_t *dst, size_t len)
+{
+    size_t bytes = 0;
+    return decoded_len(in.len, &bytes) && bytes == len &&
+                   decode_into(in, dst, STANDARD)
+               ? STATUS_OK
+               : STATUS_INVALID;
 }
 
 enum status

@@ -132,6 +132,28 @@ the_cap_of_out_holds(void **state)
     buf_fini(&out);
 }
 
+static void
+without_padding_and_of_one_length(void **state)
+{
+    (void)state;
+    uint8_t bytes[6];
+    check(base64_bare_encode, "\xfb\xff\xbe\xfb", "+/+++w");
+    assert_int_equal(
+        base64_bare_decode(SPAN_LIT("+/+++w"), bytes, 4), STATUS_OK);
+    assert_memory_equal(bytes, "\xfb\xff\xbe\xfb", 4);
+    assert_int_equal(base64_bare_decode(SPAN_EMPTY, bytes, 0), STATUS_OK);
+    assert_int_equal(
+        base64_bare_decode(SPAN_LIT("+/+++w"), bytes, 3), STATUS_INVALID);
+    assert_int_equal(
+        base64_bare_decode(SPAN_LIT("+/+++w"), bytes, 5), STATUS_INVALID);
+    assert_int_equal(
+        base64_bare_decode(SPAN_LIT("+/+++w=="), bytes, 4), STATUS_INVALID);
+    assert_int_equal(
+        base64_bare_decode(SPAN_LIT("+/+++x"), bytes, 4), STATUS_INVALID);
+    assert_int_equal(
+        base64_bare_decode(SPAN_LIT("AAAAA"), bytes, 3), STATUS_INVALID);
+}
+
 int
 main(void)
 {
@@ -141,6 +163,7 @@ main(void)
         cmocka_unit_test(other_texts_are_refused),
         cmocka_unit_test(every_foreign_byte_is_refused),
         cmocka_unit_test(the_cap_of_out_holds),
+        cmocka_unit_test(without_padding_and_of_one_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
