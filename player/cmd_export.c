@@ -3,6 +3,7 @@
 #include "player/cast_reader.h"
 #include "player/command.h"
 #include "player/exact_stream.h"
+#include "player/identity_file.h"
 #include "player/limits.h"
 #include "player/output.h"
 #include "player/store.h"
@@ -12,6 +13,7 @@
 
 struct export_job {
     const char *path; /* of the recording */
+    struct age_identities *ids;
     const struct store_entry *entry;
     enum journal_stream stream; /* raw only */
     struct output *out;
@@ -78,7 +80,7 @@ export_cast(struct export_job *job, struct error *err)
     struct span text = SPAN_EMPTY;
     struct buf rest;
     buf_init(&rest, CAST_LINE_MAX);
-    enum status st = text_reader_open(job->path, NULL, &r, err);
+    enum status st = text_reader_open(job->path, job->ids, &r, err);
     while (st == STATUS_OK) {
         st = text_reader_next(r, &text, err);
         if (st == STATUS_OK) {
@@ -152,7 +154,7 @@ export_cast3(struct export_job *job, struct error *err)
     struct cast3 c = {.last_us = 0};
     struct buf head;
     buf_init(&head, 2 * (size_t)CAST_LINE_MAX);
-    enum status st = cast_reader_open(job->path, NULL, &r, err);
+    enum status st = cast_reader_open(job->path, job->ids, &r, err);
     if (st == STATUS_OK) {
         st = cast3_header(&c, cast_reader_header_line(r), &head, err);
     }
@@ -185,7 +187,7 @@ export_raw(struct export_job *job, struct error *err)
     struct buf tail;
     exact_stream_init(&x, job->stream);
     buf_init(&tail, CAST_LINE_MAX);
-    enum status st = cast_reader_open(job->path, NULL, &r, err);
+    enum status st = cast_reader_open(job->path, job->ids, &r, err);
     if (st == STATUS_OK) {
         st = each_event(job, r, raw_one, &x, err);
     }
@@ -240,7 +242,7 @@ static enum status
 json_meta(const struct export_job *job, struct meta *out, struct error *err)
 {
     if (!job->entry->is_indexed) {
-        return cast_facts_read(job->path, NULL, out, err);
+        return cast_facts_read(job->path, job->ids, out, err);
     }
     meta_init(out);
     return out_of_memory(meta_copy(&job->entry->meta, out), err);
@@ -258,7 +260,7 @@ export_json(struct export_job *job, struct error *err)
         return st;
     }
     buf_init(&head, CAST_LINE_MAX);
-    st = cast_reader_open(job->path, NULL, &r, err);
+    st = cast_reader_open(job->path, job->ids, &r, err);
     if (st == STATUS_OK) {
         st = out_of_memory(json_head(&m, cast_reader_header(r), &head), err);
     }
@@ -345,6 +347,7 @@ cmd_export(const struct command *self, int argc, char **argv, struct error *err)
     const char *state_flag = NULL;
     const char *format_name = NULL;
     const char *stream_name = NULL;
+    const char *identity = NULL;
     const char *to = NULL;
     const struct flag flags[] = {{"format", 'f', FLAG_TEXT, "F",
                                      "cast, cast3, raw or json", &format_name},
@@ -352,7 +355,8 @@ cmd_export(const struct command *self, int argc, char **argv, struct error *err)
             "of raw: stdout (default), stderr or stdin", &stream_name},
         {"output", 'o', FLAG_TEXT, "FILE",
             "write this file, whole or not at all; - is standard output", &to},
-        FLAG_STATE(state_flag), FLAG_HELP(line), FLAG_LAST};
+        FLAG_IDENTITY(identity), FLAG_STATE(state_flag), FLAG_HELP(line),
+        FLAG_LAST};
     int code = EXIT_DONE;
     if (!command_begin(self, flags, argc, argv, &line, &code, err)) {
         return code;
@@ -376,12 +380,16 @@ cmd_export(const struct command *self, int argc, char **argv, struct error *err)
     if (st == STATUS_OK) {
         st = store_find(state, line.args[0], &entry, err);
     }
+    if (st == STATUS_OK) {
+        st = identity_file_load(identity, &job.ids, err);
+    }
     code = st == STATUS_OK ? EXIT_DONE : command_failed(st);
     job.path = entry.path;
     job.entry = &entry;
     if (st == STATUS_OK && write_all(&job, f, to, err) != STATUS_OK) {
         code = EXIT_COULD_NOT;
     }
+    age_identities_free(&job.ids);
     store_entry_fini(&entry);
     return code;
 }

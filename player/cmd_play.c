@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "player/cast_reader.h"
 #include "player/command.h"
+#include "player/identity_file.h"
 #include "player/moment.h"
 #include "player/pace.h"
 #include "player/store.h"
@@ -13,6 +14,7 @@
 
 struct play_options {
     const char *state;
+    const char *identity;
     const char *speed_text;
     const char *idle_text;
     const char *at_text;
@@ -163,11 +165,12 @@ play_all(struct playing *p, struct cast_reader *r, struct error *err)
 }
 
 static enum status
-play(const char *path, const struct play_options *o, struct error *err)
+play(const char *path, const struct age_identities *ids,
+    const struct play_options *o, struct error *err)
 {
     struct cast_reader *r = NULL;
     struct playing p = {.terminal = NULL};
-    enum status st = cast_reader_open(path, NULL, &r, err);
+    enum status st = cast_reader_open(path, ids, &r, err);
     if (st != STATUS_OK) {
         return st;
     }
@@ -200,7 +203,8 @@ cmd_play(const struct command *self, int argc, char **argv, struct error *err)
         {"idle-limit", 'i', FLAG_TEXT, "S", "no pause longer than this",
             &o.idle_text},
         {"at", 0, FLAG_TEXT, "T", "start there: 90, 1:30, 1m30s", &o.at_text},
-        FLAG_STATE(o.state), FLAG_HELP(line), FLAG_LAST};
+        FLAG_IDENTITY(o.identity), FLAG_STATE(o.state), FLAG_HELP(line),
+        FLAG_LAST};
     int code = EXIT_DONE;
     if (!command_begin(self, flags, argc, argv, &line, &code, err)) {
         return code;
@@ -209,16 +213,21 @@ cmd_play(const struct command *self, int argc, char **argv, struct error *err)
         return EXIT_USAGE;
     }
     char state[PATH_MAX];
+    struct age_identities *ids = NULL;
     struct store_entry entry;
     store_entry_init(&entry);
     enum status st = store_folder(o.state, state, err);
     if (st == STATUS_OK) {
         st = store_find(state, line.args[0], &entry, err);
     }
+    if (st == STATUS_OK) {
+        st = identity_file_load(o.identity, &ids, err);
+    }
     code = st == STATUS_OK ? EXIT_DONE : command_failed(st);
-    if (st == STATUS_OK && play(entry.path, &o, err) != STATUS_OK) {
+    if (st == STATUS_OK && play(entry.path, ids, &o, err) != STATUS_OK) {
         code = EXIT_COULD_NOT;
     }
+    age_identities_free(&ids);
     store_entry_fini(&entry);
     return code;
 }

@@ -45,6 +45,13 @@ struct command_line {
         "state", 0, FLAG_TEXT, "DIR",                                        \
             "state folder (KUBETAPE_STATE, ~/.local/state/kubetape)", &(var) \
     }
+#define FLAG_IDENTITY(var)                                  \
+    {                                                       \
+        "identity", 0, FLAG_TEXT, "FILE",                   \
+            "age identity that opens encrypted recordings " \
+            "(KUBETAPE_IDENTITY)",                          \
+            &(var)                                          \
+    }
 #define FLAG_LAST                            \
     {                                        \
         NULL, 0, FLAG_BOOL, NULL, NULL, NULL \

@@ -19,6 +19,9 @@
 /* kubeconfig, token, key and config files. */
 #define PLAYER_SMALL_FILE_MAX (4u << 20)
 
+/* A file of age identities. */
+#define PLAYER_IDENTITY_FILE_MAX (64u << 10)
+
 /* One escaped value, one line of a table, one JSON object. */
 #define PLAYER_LINE_MAX (1u << 20)
 

@@ -1,42 +1,61 @@
 /* Read with pread: a file that shrinks meanwhile is an answer and not a signal.
- * What is no regular file (`play <(…)`) is read as it comes. */
+ * What is no regular file (`play <(…)`) is read as it comes, and only in the
+ * clear: what is encrypted has to be opened at its end first. */
 #include "player/recording_source.h"
 
+#include "base/age_header.h"
+#include "base/age_reader.h"
 #include "base/file.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct recording_source {
     int fd;
+    struct age_reader *age; /* NULL: in the clear */
     bool may_seek;
     uint64_t len;
     uint64_t position; /* of what can only be read as it comes */
 };
 
-/* Every file of the age format begins so. */
-static const char age_intro[] = "age-encryption.org/";
-
 static enum status
-refuse_encrypted(int fd, const char *path, struct error *err)
+cannot_decrypt(
+    enum status st, const char *path, bool has_identity, struct error *err)
 {
-    char head[sizeof age_intro - 1];
-    size_t got = 0;
-    const enum status st = file_pread(fd, head, sizeof head, 0, &got, err);
-    if (st == STATUS_OK && got == sizeof head &&
-        memcmp(head, age_intro, got) == 0) {
-        return error_set(err, STATUS_DENIED, "%s is encrypted", path);
+    if (err == NULL || st != STATUS_DENIED) {
+        return error_in(err, st, "%s", path);
     }
-    return st;
+    const struct error why = *err;
+    return error_set(err, st, "%s is %s%s", path, why.text,
+        has_identity ? "" : "; give --identity FILE");
+}
+
+/* Told by the first bytes, not by the name. */
+static enum status
+decrypt(struct recording_source *s, const char *path,
+    const struct age_identities *ids, struct error *err)
+{
+    uint8_t head[sizeof AGE_INTRO];
+    size_t got = 0;
+    enum status st = file_pread(s->fd, head, sizeof head, 0, &got, err);
+    if (st != STATUS_OK || !age_header_is_age(span_of(head, got))) {
+        return st;
+    }
+    st = age_reader_open(s->fd, ids, &s->age, err);
+    if (st != STATUS_OK) {
+        return cannot_decrypt(st, path, ids != NULL, err);
+    }
+    s->len = age_reader_len(s->age);
+    return STATUS_OK;
 }
 
 static enum status
-open_file(struct recording_source *s, const char *path, struct error *err)
+open_file(struct recording_source *s, const char *path,
+    const struct age_identities *ids, struct error *err)
 {
     struct stat info;
     s->fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -48,7 +67,7 @@ open_file(struct recording_source *s, const char *path, struct error *err)
         return STATUS_OK;
     }
     s->len = (uint64_t)info.st_size;
-    return refuse_encrypted(s->fd, path, err);
+    return decrypt(s, path, ids, err);
 }
 
 enum status
@@ -59,9 +78,8 @@ recording_source_open(const char *path, const struct age_identities *ids,
     if (s == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "out of memory");
     }
-    (void)ids;
     s->fd = -1;
-    const enum status st = open_file(s, path, err);
+    const enum status st = open_file(s, path, ids, err);
     if (st == STATUS_OK) {
         *out = s;
         s = NULL;
@@ -76,6 +94,7 @@ recording_source_close(struct recording_source **s)
     if (*s == NULL) {
         return;
     }
+    age_reader_close(&(*s)->age);
     if ((*s)->fd >= 0) {
         (void)close((*s)->fd); /* read only: nothing to lose */
     }
@@ -87,6 +106,12 @@ uint64_t
 recording_source_len(const struct recording_source *s)
 {
     return s->len;
+}
+
+bool
+recording_source_is_encrypted(const struct recording_source *s)
+{
+    return s->age != NULL;
 }
 
 bool
@@ -118,6 +143,9 @@ recording_source_pread(struct recording_source *s, void *dst, size_t len,
     if (!s->may_seek) {
         assert(offset == s->position);
         return read_on(s, dst, len, got_out, err);
+    }
+    if (s->age != NULL) {
+        return age_reader_pread(s->age, dst, len, offset, got_out, err);
     }
     if (offset > INT64_MAX) {
         *got_out = 0;

@@ -15,14 +15,17 @@ struct age_identities;
 struct recording_source;
 
 /* `ids` may be NULL, and is needed for the call alone. STATUS_DENIED when the
- * file is encrypted and none of them opens it. */
+ * file is encrypted and none of them opens it; STATUS_CORRUPT when it is not as
+ * it was encrypted. */
 enum status recording_source_open(const char *path,
     const struct age_identities *ids, struct recording_source **out,
     struct error *err) MUST_CHECK;
 void recording_source_close(struct recording_source **s); /* NULL is fine */
 
-/* Bytes when it was opened; a running session's file grows beyond them. */
+/* Bytes of the recording when it was opened, as it was before it was encrypted;
+ * a running session's file grows beyond them. */
 uint64_t recording_source_len(const struct recording_source *s);
+bool recording_source_is_encrypted(const struct recording_source *s);
 
 /* False of a pipe: its length is 0, and it is read in order only. */
 bool recording_source_may_seek(const struct recording_source *s);

@@ -199,7 +199,29 @@ static bool
 is_path(const char *name)
 {
     return strchr(name, '/') != NULL || ends_with(name, ".cast") ||
-           ends_with(name, ".zst") || access(name, F_OK) == 0;
+           ends_with(name, ".zst") || ends_with(name, ".age") ||
+           access(name, F_OK) == 0;
+}
+
+/* Whether a session has a file by now. While one runs that will be encrypted,
+ * its text is where auditors do not read. */
+static enum status
+is_readable(const char *name, const struct store_entry *e, struct error *err)
+{
+    const struct meta *m = &e->meta;
+    if (e->path[0] == '\0') {
+        return error_set(err, STATUS_NOT_FOUND,
+            "session %s has no recording (%s%s%s)", name,
+            meta_status_name(m->status), m->reason[0] == '\0' ? "" : ": ",
+            m->reason);
+    }
+    if (m->status == META_ACTIVE && ends_with(e->path, ".age")) {
+        return error_set(err, STATUS_DENIED,
+            "session %s is encrypted when it has ended; it cannot be read "
+            "while it runs",
+            name);
+    }
+    return STATUS_OK;
 }
 
 enum status
@@ -214,11 +236,5 @@ store_find(const char *state, const char *name, struct store_entry *out,
                    : error_set(err, STATUS_LIMIT, "too long a path");
     }
     const enum status st = store_find_id(state, name, out, err);
-    if (st == STATUS_OK && out->path[0] == '\0') {
-        return error_set(err, STATUS_NOT_FOUND,
-            "session %s has no recording (%s%s%s)", name,
-            meta_status_name(out->meta.status),
-            out->meta.reason[0] == '\0' ? "" : ": ", out->meta.reason);
-    }
-    return st;
+    return st == STATUS_OK ? is_readable(name, out, err) : st;
 }

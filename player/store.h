@@ -31,8 +31,10 @@ void store_entry_fini(struct store_entry *e);
  * sessions begin so, which the error lists. */
 enum status store_find_id(const char *state, const char *id,
     struct store_entry *out, struct error *err) MUST_CHECK;
-/* By path when `name` is an existing file or has a '/' or ends in .cast or
- * .zst, else by ID. With an ID, a session without a file is STATUS_NOT_FOUND. */
+/* By path when `name` is an existing file or has a '/' or ends in .cast,
+ * .zst or .age, else by ID. With an ID, a session without a file is
+ * STATUS_NOT_FOUND, and one that is encrypted only when it has ended
+ * STATUS_DENIED while it runs. */
 enum status store_find(const char *state, const char *name,
     struct store_entry *out, struct error *err) MUST_CHECK;
 
