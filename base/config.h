@@ -22,6 +22,11 @@ enum config_durability {
     CONFIG_DURABILITY_STRICT
 };
 
+enum config_record {
+    CONFIG_RECORD_REQUIRED,
+    CONFIG_RECORD_BEST_EFFORT
+};
+
 #define CONFIG_NAMES_MAX 32
 #define CONFIG_FILE_MAX  (1u << 20)
 
@@ -51,9 +56,12 @@ struct config {
     struct {
         enum config_durability durability; /* journal.durability: journal */
         uint32_t
-            sync_interval_ms; /* journal.sync_interval_ms: 1000, 10-60000 */
-        uint64_t max_bytes;   /* journal.max_bytes: backlog cap, 4 GiB,
+            sync_interval_ms;    /* journal.sync_interval_ms: 1000, 10-60000 */
+        uint64_t max_bytes;      /* journal.max_bytes: backlog cap, 4 GiB,
                              * 128 MiB - 1 TiB, a worker */
+        uint64_t min_free_bytes; /* journal.min_free_bytes: 512 MiB, 0 - 1 TiB;
+                                  * 0: any */
+        uint32_t pause_ms;       /* journal.pause_ms: 10000, 0-600000 */
     } journal;
     struct {
         uint32_t timeout_ms;       /* recorder.timeout_ms: 10000, 1000-600000 */
@@ -64,6 +72,7 @@ struct config {
     struct {
         bool stdin_tty;     /* record.stdin: never|non-tty|always, default */
         bool stdin_non_tty; /* non-tty: input is recorded without a TTY */
+        enum config_record mode; /* record.mode: required */
     } record;
     struct {
         enum log_level level;   /* log.level: info */

@@ -26,6 +26,12 @@ static const struct config_word stdin_words[] = {
     {NULL, 0},
 };
 
+static const struct config_word record_words[] = {
+    {"required", CONFIG_RECORD_REQUIRED},
+    {"best-effort", CONFIG_RECORD_BEST_EFFORT},
+    {NULL, 0},
+};
+
 static const struct config_word level_words[] = {
     {"trace", LOG_TRACE},
     {"debug", LOG_DEBUG},
@@ -43,6 +49,7 @@ static const struct config_word format_words[] = {
 
 static_assert(sizeof(enum config_identity) == sizeof(int) &&
                   sizeof(enum config_durability) == sizeof(int) &&
+                  sizeof(enum config_record) == sizeof(int) &&
                   sizeof(enum log_level) == sizeof(int) &&
                   sizeof(enum log_format) == sizeof(int),
     "a word's value is stored as an int");
@@ -76,12 +83,18 @@ const struct config_key config_keys[] = {
         "1000", 10, 60000, NULL},
     {"journal.max_bytes", CONFIG_BYTES, ONE(journal.max_bytes), "4GiB",
         128 * MIB, TIB, NULL},
+    {"journal.min_free_bytes", CONFIG_BYTES, ONE(journal.min_free_bytes),
+        "512MiB", 0, TIB, NULL},
+    {"journal.pause_ms", CONFIG_COUNT, ONE(journal.pause_ms), "10000", 0,
+        600000, NULL},
     {"recorder.timeout_ms", CONFIG_COUNT, ONE(recorder.timeout_ms), "10000",
         1000, 600000, NULL},
     {"recorder.seal_interval_ms", CONFIG_COUNT, ONE(recorder.seal_interval_ms),
         "5000", 100, 600000, NULL},
     {"recorder.key", CONFIG_PATH, ONE(recorder.key), NULL, 0, 0, NULL},
     {"record.stdin", CONFIG_STDIN, ONE(record), "non-tty", 0, 0, stdin_words},
+    {"record.mode", CONFIG_CHOICE, ONE(record.mode), "required", 0, 0,
+        record_words},
     {"log.level", CONFIG_CHOICE, ONE(log.level), "info", 0, 0, level_words},
     {"log.format", CONFIG_CHOICE, ONE(log.format), "logfmt", 0, 0,
         format_words},

@@ -496,9 +496,9 @@ exchange_log_session(const struct exchange *x)
 static bool
 exchange_is_recorded(struct exchange *x, const struct pod_facts *pod)
 {
-    const char *why = NULL;
     struct error err;
-    if (!journal_writer_is_ready(x->g->journal, &why)) {
+    const char *why = journal_writer_why_not(x->g->journal, JOURNAL_NEED_OPEN);
+    if (why != NULL) {
         error_set(&err, STATUS_LIMIT,
             "sessions must be recorded, and cannot be now: %s", why);
     } else if (exchange_open_tap(x, pod, &err) == STATUS_OK) {

@@ -1,404 +1,48 @@
-/* See journal_writer.h. Two threads: the loop's writes records, the helper
- * syncs segments and prepares the next one, since fdatasync and fallocate
- * may take long. What they share is behind one mutex, and small. */
+/* See journal_writer.h. */
 #include "proxy/journal_writer.h"
 
 #include "base/digest.h"
 #include "base/file.h"
+#include "proxy/journal_segments.h"
 #include "proxy/limits.h"
+#include "proxy/recorder_position.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-#define SPARE_NAME "spare"
+#define NS_PER_MS 1000000u
 /* Payloads of this size are written at once, uncopied: the copy would cost more
  * than the system call. */
 #define WRITE_THROUGH_BYTES (8u << 10)
-/* How often the recorder's position file is read. */
-#define POSITION_INTERVAL_NS 200000000u
-
-/* The helper's work, and what it has done. Guarded by `mutex`. Only the
- * helper closes segments, so a descriptor it syncs is always open. */
-struct helper {
-    pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t wanted;
-    bool is_running;
-    bool is_stopping;
-    bool wants_spare;
-    bool has_spare;
-    bool is_short;        /* the last spare could not be made */
-    bool has_new_name;    /* the folder is owed a sync */
-    bool has_failed;      /* a sync failed: what the disk holds is unknown */
-    uint64_t sync_target; /* sync everything below this LSN: */
-    int current_fd;       /* this segment, and the full ones before it */
-    int full_fds[LIMIT_UNSYNCED_SEGMENTS];
-    size_t full_count;
-    uint64_t synced;
-    uint64_t current; /* number of the current segment */
-    uint64_t oldest;  /* first segment that still exists */
-    uint64_t released_lsn;
-};
+/* How often it is looked how all stands; and while something is wrong. */
+#define LOOK_MS         1000u
+#define LOOK_TROUBLE_MS 100u
 
 struct journal_writer {
     struct journal_writer_options options;
     const struct clock *clock;
-    const struct log *log;
     loop_fn *on_synced;
     void *ctx;
-    struct loop_wake *wake;
     struct loop_timer *sync_timer;
-    struct uuid id;
-    char dir[PATH_MAX];
-    int lock_fd;
-    int fd;           /* the current segment */
-    uint64_t segment; /* its number */
-    uint32_t salt;    /* of the segment that next_lsn lies in; see JOURNAL.md */
-    uint64_t next_lsn;    /* of the next record */
-    uint64_t written_lsn; /* all below is in the page cache */
-    uint64_t synced_lsn;  /* all below is on the disk */
-    struct buf batch;     /* records from written_lsn on */
-    size_t batch_split;   /* where the next segment's records begin; 0: no */
-    bool must_roll;       /* the next record goes to the next segment */
-    bool is_failing;      /* the last write did not work */
-    bool is_short;        /* as the helper's: no segment to go on in */
-    bool has_lost_sync;   /* sticky, see helper.has_failed */
-    uint64_t position_read_ns;
-    struct journal_position position;
-    struct helper helper;
+    struct loop_timer *look_timer;
+    struct journal_segments *segments;
+    struct recorder_position position;
+    struct journal_health health;
+    uint32_t salt; /* of the segment that next_lsn lies in; see JOURNAL.md */
+    uint64_t next_lsn;      /* of the next record */
+    uint64_t written_lsn;   /* all below is in the page cache */
+    uint64_t synced_lsn;    /* all below is on the disk */
+    unsigned sync_failures; /* that are known of */
+    uint64_t lost_lsn;      /* a sync failed: not certain below; 0: none did */
+    uint64_t progress_lsn;  /* what was deliverable when that last grew, ... */
+    uint64_t progress_ns;   /* ... or nothing waited; and when that was */
+    uint64_t free_bytes;
+    struct buf batch;   /* records from written_lsn on */
+    size_t batch_split; /* where the next segment's records begin; 0: no */
+    bool must_roll;     /* the next record goes to the next segment */
 };
-
-/* ---- files ---- */
-
-static enum status
-dir_path(const struct journal_writer *w, const char *name, char *out,
-    struct error *err)
-{
-    return file_join(out, PATH_MAX, w->dir, name, err);
-}
-
-/* A file of the full size, whose blocks exist: a later write cannot find the
- * disk full. */
-static enum status
-spare_create(const struct journal_writer *w, struct error *err)
-{
-    char path[PATH_MAX];
-    enum status st = dir_path(w, SPARE_NAME, path, err);
-    if (st != STATUS_OK) {
-        return st;
-    }
-    const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return error_sys(err, errno, "%s", path);
-    }
-    const int failed = posix_fallocate(fd, 0, JOURNAL_SEGMENT_BYTES);
-    if (failed != 0) {
-        st = error_sys(err, failed, "%s: reserving a segment", path);
-    }
-    if (close(fd) != 0 && st == STATUS_OK) {
-        st = error_sys(err, errno, "%s", path);
-    }
-    return st;
-}
-
-static bool
-segment_is_released(uint64_t number, uint64_t current, uint64_t released_lsn)
-{
-    return number < current &&
-           released_lsn >= (number + 1) * JOURNAL_SEGMENT_BYTES;
-}
-
-/* What a recorder that was behind has released since: one segment is enough to
- * go on with, the others go back to the disk. The oldest that is left. */
-static uint64_t
-surplus_remove(const struct journal_writer *w, uint64_t oldest,
-    uint64_t current, uint64_t released_lsn)
-{
-    while (segment_is_released(oldest + 1, current, released_lsn)) {
-        char name[JOURNAL_SEGMENT_NAME_MAX];
-        char path[PATH_MAX];
-        journal_segment_name(oldest, name);
-        if (dir_path(w, name, path, NULL) != STATUS_OK || unlink(path) != 0) {
-            break;
-        }
-        oldest++;
-    }
-    return oldest;
-}
-
-/* The oldest segment becomes the spare when the recorder has released all of
- * it; otherwise a new file is made. */
-static enum status
-spare_prepare(struct journal_writer *w, uint64_t oldest, uint64_t current,
-    uint64_t released_lsn, bool *recycled_out, struct error *err)
-{
-    *recycled_out = segment_is_released(oldest, current, released_lsn);
-    if (!*recycled_out) {
-        return spare_create(w, err);
-    }
-    char name[JOURNAL_SEGMENT_NAME_MAX];
-    char from[PATH_MAX];
-    char to[PATH_MAX];
-    journal_segment_name(oldest, name);
-    enum status st = dir_path(w, name, from, err);
-    if (st == STATUS_OK) {
-        st = dir_path(w, SPARE_NAME, to, err);
-    }
-    if (st == STATUS_OK && rename(from, to) != 0) {
-        st = error_sys(err, errno, "%s: recycling", from);
-    }
-    return st;
-}
-
-/* The spare becomes segment `number`: head first, then the name, so that a
- * named segment always has its head. */
-static enum status
-segment_begin(
-    struct journal_writer *w, uint64_t number, int *fd_out, struct error *err)
-{
-    char name[JOURNAL_SEGMENT_NAME_MAX];
-    char spare[PATH_MAX];
-    char path[PATH_MAX];
-    journal_segment_name(number, name);
-    enum status st = dir_path(w, SPARE_NAME, spare, err);
-    if (st == STATUS_OK) {
-        st = dir_path(w, name, path, err);
-    }
-    if (st != STATUS_OK) {
-        return st;
-    }
-    const int fd = open(spare, O_WRONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return error_sys(err, errno, "%s", spare);
-    }
-    uint8_t head[JOURNAL_SEGMENT_HEAD_LEN];
-    journal_segment_encode(
-        &(struct journal_segment){
-            .worker = w->id,
-            .number = number,
-            .wall_us = clock_wall_us(w->clock),
-            .mono_ns = clock_mono_ns(w->clock),
-            .salt = w->salt,
-        },
-        head);
-    st = file_pwrite_all(fd, span_of(head, sizeof head), 0, err);
-    if (st == STATUS_OK && rename(spare, path) != 0) {
-        st = error_sys(err, errno, "%s", path);
-    }
-    if (st != STATUS_OK) {
-        close(fd);
-        return st;
-    }
-    *fd_out = fd;
-    return STATUS_OK;
-}
-
-/* ---- the helper thread ---- */
-
-/* Syncs what was full and what is current at this moment, without the lock:
- * the bytes, and the names by which they are found. */
-static void
-helper_sync(struct journal_writer *w)
-{
-    struct helper *h = &w->helper;
-    const uint64_t target = h->sync_target;
-    const bool has_new_name = h->has_new_name;
-    h->has_new_name = false;
-    const size_t full_count = h->full_count;
-    int fds[LIMIT_UNSYNCED_SEGMENTS + 1];
-    memcpy(fds, h->full_fds, sizeof h->full_fds);
-    fds[full_count] = h->current_fd;
-    pthread_mutex_unlock(&h->mutex);
-
-    bool is_synced = !has_new_name || file_fsync_dir(w->dir, NULL) == STATUS_OK;
-    for (size_t i = 0; i <= full_count; i++) {
-        is_synced = fdatasync(fds[i]) == 0 && is_synced;
-    }
-    for (size_t i = 0; i < full_count; i++) {
-        close(fds[i]);
-    }
-
-    pthread_mutex_lock(&h->mutex);
-    h->full_count -= full_count;
-    memmove(h->full_fds, h->full_fds + full_count,
-        h->full_count * sizeof h->full_fds[0]);
-    h->has_failed |= !is_synced;
-    h->synced = target;
-    loop_wake_send(w->wake);
-}
-
-static void
-helper_make_spare(struct journal_writer *w)
-{
-    struct helper *h = &w->helper;
-    uint64_t oldest = h->oldest;
-    const uint64_t current = h->current;
-    const uint64_t released = h->released_lsn;
-    const bool was_short = h->is_short;
-    pthread_mutex_unlock(&h->mutex);
-
-    struct error err;
-    bool is_recycled = false;
-    oldest = surplus_remove(w, oldest, current, released);
-    const enum status st =
-        spare_prepare(w, oldest, current, released, &is_recycled, &err);
-    if (st != STATUS_OK && !was_short) {
-        log_error(w->log, "journal.spare_failed", &err);
-    }
-
-    pthread_mutex_lock(&h->mutex);
-    h->wants_spare = false;
-    h->has_spare = st == STATUS_OK;
-    h->is_short = st != STATUS_OK;
-    h->oldest = oldest + (is_recycled && st == STATUS_OK ? 1 : 0);
-    loop_wake_send(w->wake);
-}
-
-static void *
-helper_main(void *arg)
-{
-    struct journal_writer *w = arg;
-    struct helper *h = &w->helper;
-    pthread_mutex_lock(&h->mutex);
-    for (;;) {
-        if (h->synced < h->sync_target) {
-            helper_sync(w);
-        } else if (h->wants_spare) {
-            helper_make_spare(w);
-        } else if (h->is_stopping) {
-            break;
-        } else {
-            pthread_cond_wait(&h->wanted, &h->mutex);
-        }
-    }
-    pthread_mutex_unlock(&h->mutex);
-    return NULL;
-}
-
-static void
-helper_want_sync(struct journal_writer *w)
-{
-    struct helper *h = &w->helper;
-    pthread_mutex_lock(&h->mutex);
-    if (h->sync_target < w->written_lsn) {
-        h->sync_target = w->written_lsn;
-        pthread_cond_signal(&h->wanted);
-    }
-    pthread_mutex_unlock(&h->mutex);
-}
-
-/* What a full disk refused it may take now. */
-static void
-helper_try_spare_again(struct journal_writer *w)
-{
-    struct helper *h = &w->helper;
-    pthread_mutex_lock(&h->mutex);
-    if (h->is_short) {
-        h->released_lsn = w->position.released_lsn;
-        h->wants_spare = true;
-        pthread_cond_signal(&h->wanted);
-    }
-    pthread_mutex_unlock(&h->mutex);
-}
-
-static void
-helper_stop(struct journal_writer *w)
-{
-    struct helper *h = &w->helper;
-    if (!h->is_running) {
-        return;
-    }
-    pthread_mutex_lock(&h->mutex);
-    h->is_stopping = true;
-    pthread_cond_signal(&h->wanted);
-    pthread_mutex_unlock(&h->mutex);
-    pthread_join(h->thread, NULL);
-    h->is_running = false;
-}
-
-/* What the helper did since the last turn. */
-static void
-journal_writer_on_wake(void *ctx)
-{
-    struct journal_writer *w = ctx;
-    pthread_mutex_lock(&w->helper.mutex);
-    const bool has_failed = w->helper.has_failed;
-    w->synced_lsn = w->helper.synced;
-    w->is_short = w->helper.is_short;
-    pthread_mutex_unlock(&w->helper.mutex);
-    if (has_failed && !w->has_lost_sync) {
-        w->has_lost_sync = true;
-        log_event(
-            w->log, LOG_ERROR, "journal.sync_failed", LOG_S("dir", w->dir));
-    }
-    journal_writer_flush(w);
-    w->on_synced(w->ctx);
-}
-
-/* ---- segments ---- */
-
-/* Whether a spare is there and the old segment can be handed to the helper;
- * if not, the helper's next wake tries again. */
-static bool
-segment_may_roll(struct journal_writer *w)
-{
-    struct helper *h = &w->helper;
-    pthread_mutex_lock(&h->mutex);
-    const bool may = h->has_spare && h->full_count < LIMIT_UNSYNCED_SEGMENTS;
-    h->released_lsn = w->position.released_lsn;
-    if (!h->has_spare && !h->is_short) {
-        h->wants_spare = true; /* else the timer asks again */
-    }
-    if (!may) {
-        h->sync_target = w->written_lsn;
-        pthread_cond_signal(&h->wanted);
-    }
-    pthread_mutex_unlock(&h->mutex);
-    return may;
-}
-
-/* Goes on in the next segment; false when that must wait. */
-static bool
-segment_roll(struct journal_writer *w)
-{
-    struct helper *h = &w->helper;
-    struct error err;
-    int fd = -1;
-    if (!segment_may_roll(w)) {
-        return false;
-    }
-    if (segment_begin(w, w->segment + 1, &fd, &err) != STATUS_OK) {
-        if (!w->is_failing) {
-            log_error(w->log, "journal.segment_failed", &err);
-        }
-        w->is_failing = true;
-        return false;
-    }
-    pthread_mutex_lock(&h->mutex);
-    h->full_fds[h->full_count] = w->fd;
-    h->full_count++;
-    h->current_fd = fd;
-    h->current = w->segment + 1;
-    h->has_new_name = true;
-    h->has_spare = false;
-    h->wants_spare = true;
-    pthread_cond_signal(&h->wanted);
-    pthread_mutex_unlock(&h->mutex);
-    w->fd = fd;
-    w->segment++;
-    w->written_lsn =
-        w->segment * JOURNAL_SEGMENT_BYTES + JOURNAL_SEGMENT_HEAD_LEN;
-    w->must_roll = false;
-    return true;
-}
 
 /* ---- records ---- */
 
@@ -507,7 +151,8 @@ batch_write_through(struct journal_writer *w, const struct journal_record *r)
     static const uint8_t zeros[8];
     uint8_t head[JOURNAL_RECORD_HEAD_LEN];
     const struct span batch = buf_view(&w->batch);
-    if (w->must_roll || w->batch_split > 0 || w->is_failing) {
+    if (w->must_roll || w->batch_split > 0 ||
+        journal_health_has(&w->health, JOURNAL_TROUBLE_WRITE)) {
         return false;
     }
     journal_record_encode(r, w->salt, head);
@@ -518,12 +163,21 @@ batch_write_through(struct journal_writer *w, const struct journal_record *r)
         span_of(zeros, journal_record_padding(r->payload.len)),
     };
     const off_t at = (off_t)(w->written_lsn % JOURNAL_SEGMENT_BYTES);
-    if (!pwritev_whole(w->fd, parts, at)) {
+    if (!pwritev_whole(journal_segments_fd(w->segments), parts, at)) {
         return false;
     }
     w->written_lsn += batch.len + journal_record_size(r->payload.len);
     buf_clear(&w->batch);
     return true;
+}
+
+/* What keeps a place for the ends of sessions when nothing can be written. */
+static size_t
+reserve_for(enum journal_kind kind)
+{
+    return kind == JOURNAL_CLOSE || kind == JOURNAL_NOTE
+               ? 0
+               : LIMIT_JOURNAL_RESERVE_BYTES;
 }
 
 bool
@@ -532,7 +186,23 @@ journal_writer_has_room(const struct journal_writer *w, size_t bytes)
     /* Twice for heads of small records, and a PAD. A second page turn in one
      * batch has no place to be noted. */
     const size_t need = 2 * bytes + 4096;
-    return buf_room(&w->batch) >= need;
+    return buf_room(&w->batch) >= need + reserve_for(JOURNAL_DATA);
+}
+
+static uint64_t
+backlog_of(const struct journal_writer *w)
+{
+    return w->next_lsn - w->position.last.released_lsn;
+}
+
+static void
+see_backlog(struct journal_writer *w)
+{
+    if (backlog_of(w) > w->options.limits.max_bytes) {
+        /* It may have been released since the last look. */
+        recorder_position_read(&w->position, journal_segments_dir(w->segments));
+    }
+    journal_health_see_backlog(&w->health, backlog_of(w));
 }
 
 enum status
@@ -542,7 +212,8 @@ journal_writer_append(struct journal_writer *w, enum journal_kind kind,
 {
     assert(payload.len <= JOURNAL_PAYLOAD_MAX);
     const size_t size = journal_record_size(payload.len);
-    if (buf_room(&w->batch) < size + JOURNAL_RECORD_HEAD_LEN) {
+    if (buf_room(&w->batch) <
+        size + JOURNAL_RECORD_HEAD_LEN + reserve_for(kind)) {
         return STATUS_LIMIT;
     }
     const uint64_t left = segment_left(w);
@@ -568,10 +239,47 @@ journal_writer_append(struct journal_writer *w, enum journal_kind kind,
         return st;
     }
     w->next_lsn += size;
+    see_backlog(w);
     if (lsn_out != NULL) {
         *lsn_out = r.lsn;
     }
     return STATUS_OK;
+}
+
+/* ---- writing ---- */
+
+static void
+see_error(struct journal_writer *w, enum journal_trouble which, enum status st,
+    const struct error *err)
+{
+    const int failed = err->sys_errno != 0 ? err->sys_errno : EIO;
+    journal_health_see_error(&w->health, which, st == STATUS_OK ? 0 : failed);
+}
+
+static void look_at_recorder(struct journal_writer *w);
+
+/* Goes on in the next segment; false when that must wait. */
+static bool
+segment_roll(struct journal_writer *w)
+{
+    struct error err = {.sys_errno = 0};
+    look_at_recorder(w); /* the spare after this one may be what it released */
+    const enum status st =
+        journal_segments_roll(w->segments, w->salt, w->written_lsn, &err);
+    if (st == STATUS_TIMEOUT) {
+        const int why = journal_segments_disk(w->segments).spare_errno;
+        journal_health_see_error(&w->health, JOURNAL_TROUBLE_SEGMENT, why);
+        return false;
+    }
+    see_error(w, JOURNAL_TROUBLE_SEGMENT, st, &err);
+    if (st != STATUS_OK) {
+        return false;
+    }
+    w->written_lsn =
+        journal_segments_number(w->segments) * JOURNAL_SEGMENT_BYTES +
+        JOURNAL_SEGMENT_HEAD_LEN;
+    w->must_roll = false;
+    return true;
 }
 
 /* Writes the part of the batch that belongs to the current segment. */
@@ -580,17 +288,13 @@ batch_write(struct journal_writer *w)
 {
     const size_t len = w->batch_split > 0 ? w->batch_split : w->batch.len;
     const struct span part = {buf_view(&w->batch).ptr, len};
-    struct error err;
-    const enum status st = file_pwrite_all(
-        w->fd, part, (off_t)(w->written_lsn % JOURNAL_SEGMENT_BYTES), &err);
+    struct error err = {.sys_errno = 0};
+    const enum status st = file_pwrite_all(journal_segments_fd(w->segments),
+        part, (off_t)(w->written_lsn % JOURNAL_SEGMENT_BYTES), &err);
+    see_error(w, JOURNAL_TROUBLE_WRITE, st, &err);
     if (st != STATUS_OK) {
-        if (!w->is_failing) {
-            log_error(w->log, "journal.write_failed", &err);
-        }
-        w->is_failing = true;
         return false;
     }
-    w->is_failing = false;
     w->written_lsn += len;
     buf_consume(&w->batch, len);
     w->must_roll = w->batch_split > 0;
@@ -610,7 +314,7 @@ journal_writer_flush(struct journal_writer *w)
         }
     }
     if (w->options.durability == CONFIG_DURABILITY_STRICT) {
-        helper_want_sync(w);
+        journal_segments_want_sync(w->segments, w->written_lsn);
     }
 }
 
@@ -626,133 +330,146 @@ journal_writer_deliverable(const struct journal_writer *w)
     if (w->options.durability == CONFIG_DURABILITY_JOURNAL) {
         return w->written_lsn;
     }
-    return w->has_lost_sync ? 0 : w->synced_lsn;
+    return w->lost_lsn != 0 ? 0 : w->synced_lsn;
 }
 
-/* ---- the recorder's position ---- */
+/* ---- looking ---- */
 
+/* A failed fdatasync is not to be tried again: the kernel has forgotten the
+ * pages that it could not write. What was written up to here is certain only
+ * when the recorder has it durable elsewhere. */
 static void
-position_read(struct journal_writer *w)
+see_sync(struct journal_writer *w, const struct journal_disk *disk)
 {
-    char path[PATH_MAX];
-    struct error err;
+    if (disk->sync_failures != w->sync_failures) {
+        w->sync_failures = disk->sync_failures;
+        w->lost_lsn = w->written_lsn;
+        journal_health_see_error(
+            &w->health, JOURNAL_TROUBLE_SYNC, disk->sync_errno);
+    } else if (w->lost_lsn != 0 &&
+               w->position.last.released_lsn >= w->lost_lsn) {
+        w->lost_lsn = 0;
+        journal_health_see_error(&w->health, JOURNAL_TROUBLE_SYNC, 0);
+    }
+}
+
+static bool
+disk_has_answered(const struct journal_writer *w)
+{
+    return journal_health_has(&w->health, JOURNAL_TROUBLE_WRITE) ||
+           journal_health_has(&w->health, JOURNAL_TROUBLE_SYNC) ||
+           journal_health_has(&w->health, JOURNAL_TROUBLE_SEGMENT);
+}
+
+/* A disk that neither takes nor refuses. */
+static void
+see_stall(struct journal_writer *w)
+{
     const uint64_t now = clock_mono_ns(w->clock);
-    if (now - w->position_read_ns < POSITION_INTERVAL_NS ||
-        dir_path(w, JOURNAL_POSITION_NAME, path, &err) != STATUS_OK) {
-        return;
+    const uint64_t deliverable = journal_writer_deliverable(w);
+    if (deliverable == w->next_lsn || deliverable != w->progress_lsn ||
+        disk_has_answered(w)) {
+        w->progress_lsn = deliverable;
+        w->progress_ns = now;
     }
-    w->position_read_ns = now;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        return; /* not there yet: the time of opening stands */
-    }
-    uint8_t bytes[JOURNAL_POSITION_LEN];
-    size_t got = 0;
-    struct journal_position p;
-    /* Read while it is written it may not match its check: the next look
-     * finds it whole. */
-    if (file_pread(fd, bytes, sizeof bytes, 0, &got, &err) == STATUS_OK &&
-        got == sizeof bytes &&
-        journal_position_decode(span_of(bytes, got), &p, &err) == STATUS_OK) {
-        w->position = p;
-    }
-    close(fd);
+    journal_health_see_stall(&w->health,
+        now - w->progress_ns > LIMIT_JOURNAL_STALL_MS * (uint64_t)NS_PER_MS);
 }
-
-bool
-journal_writer_is_ready(struct journal_writer *w, const char **why_out)
-{
-    position_read(w);
-    const int64_t silent_us = clock_wall_us(w->clock) - w->position.wall_us;
-    if (w->is_failing || w->has_lost_sync) {
-        *why_out = "the session journal cannot be written";
-    } else if (w->is_short) {
-        *why_out = "the disk has no room for the session journal";
-    } else if (silent_us > (int64_t)w->options.recorder_timeout_ms * 1000) {
-        *why_out = "the recorder is not running";
-    } else if (w->next_lsn - w->position.released_lsn > w->options.max_bytes) {
-        *why_out = "the recorder is too far behind";
-    } else {
-        return true;
-    }
-    return false;
-}
-
-/* ---- life ---- */
 
 static void
-journal_writer_on_timer(void *ctx)
+look_at_recorder(struct journal_writer *w)
+{
+    recorder_position_read(&w->position, journal_segments_dir(w->segments));
+    journal_segments_note_released(w->segments, w->position.last.released_lsn);
+    journal_health_see_silence(
+        &w->health, recorder_position_silent_ms(&w->position));
+    see_backlog(w);
+}
+
+static void
+look_at_disk(struct journal_writer *w)
+{
+    const struct journal_disk disk = journal_segments_disk(w->segments);
+    w->synced_lsn = disk.synced_lsn;
+    w->free_bytes = disk.free_bytes;
+    see_sync(w, &disk);
+    see_stall(w);
+    journal_health_see_error(
+        &w->health, JOURNAL_TROUBLE_SPARE, disk.spare_errno);
+    journal_health_see_free(&w->health, disk.free_bytes);
+}
+
+/* The helper has done something. */
+static void
+journal_writer_on_wake(void *ctx)
+{
+    struct journal_writer *w = ctx;
+    look_at_disk(w);
+    journal_writer_flush(w);
+    w->on_synced(w->ctx);
+}
+
+static void
+journal_writer_on_look(void *ctx)
 {
     struct journal_writer *w = ctx;
     journal_writer_flush(w); /* what a failing disk did not take */
-    helper_want_sync(w);
-    position_read(w);
-    helper_try_spare_again(w);
+    look_at_recorder(w);
+    look_at_disk(w);
+    journal_segments_look(w->segments);
+    journal_health_tell(&w->health);
+    loop_timer_start(w->look_timer,
+        journal_health_is_well(&w->health) ? LOOK_MS : LOOK_TROUBLE_MS, 0);
 }
 
-static enum status
-helper_start(struct journal_writer *w, struct error *err)
+static void
+journal_writer_on_sync(void *ctx)
 {
-    struct helper *h = &w->helper;
-    h->current_fd = w->fd;
-    h->synced = w->written_lsn;
-    h->sync_target = w->written_lsn;
-    h->wants_spare = true;
-    h->has_new_name = true;
-    pthread_mutex_init(&h->mutex, NULL);
-    pthread_cond_init(&h->wanted, NULL);
-    const int failed = pthread_create(&h->thread, NULL, helper_main, w);
-    if (failed != 0) {
-        return error_sys(err, failed, "starting the journal's thread");
-    }
-    h->is_running = true;
-    return STATUS_OK;
+    struct journal_writer *w = ctx;
+    journal_segments_want_sync(w->segments, w->written_lsn);
 }
 
-static enum status
-folder_make(struct journal_writer *w, struct error *err)
+const char *
+journal_writer_why_not(struct journal_writer *w, enum journal_need need)
 {
-    char id[UUID_TEXT_LEN + 1];
-    char name[64];
-    char path[PATH_MAX];
-    uuid_format(&w->id, id);
-    snprintf(name, sizeof name, "w%u-%s", w->options.worker_index, id);
-    enum status st =
-        file_join(w->dir, sizeof w->dir, w->options.journal_dir, name, err);
-    if (st == STATUS_OK) {
-        st = file_make_dirs(w->dir, 0700, err);
+    if (need == JOURNAL_NEED_OPEN) {
+        look_at_recorder(w);
     }
-    if (st == STATUS_OK) {
-        st = dir_path(w, JOURNAL_LOCK_NAME, path, err);
-    }
-    if (st == STATUS_OK) {
-        st = file_lock(path, &w->lock_fd, err);
-    }
-    return st;
+    return journal_health_why_not(&w->health, need);
 }
+
+struct journal_gauges
+journal_writer_gauges(const struct journal_writer *w)
+{
+    return (struct journal_gauges){
+        .backlog_bytes = backlog_of(w),
+        .free_bytes = w->free_bytes,
+        .silent_ms = recorder_position_silent_ms(&w->position),
+    };
+}
+
+/* ---- life ---- */
 
 static enum status
 journal_writer_start(
     struct journal_writer *w, struct loop *loop, struct error *err)
 {
-    enum status st = folder_make(w, err);
+    enum status st = journal_segments_open(loop, w->clock,
+        w->options.journal_dir, w->options.worker_index, w->salt,
+        journal_writer_on_wake, w, &w->segments, err);
     if (st == STATUS_OK) {
-        st = spare_create(w, err);
-    }
-    if (st == STATUS_OK) {
-        st = segment_begin(w, 0, &w->fd, err);
-    }
-    if (st == STATUS_OK) {
-        st = loop_wake_open(loop, journal_writer_on_wake, w, &w->wake, err);
+        st = loop_timer_open(
+            loop, journal_writer_on_sync, w, &w->sync_timer, err);
     }
     if (st == STATUS_OK) {
         st = loop_timer_open(
-            loop, journal_writer_on_timer, w, &w->sync_timer, err);
+            loop, journal_writer_on_look, w, &w->look_timer, err);
     }
     if (st == STATUS_OK) {
         loop_timer_start(w->sync_timer, w->options.sync_interval_ms,
             w->options.sync_interval_ms);
-        st = helper_start(w, err);
+        loop_timer_start(w->look_timer, LOOK_MS, 0);
+        look_at_disk(w);
     }
     return st;
 }
@@ -769,15 +486,12 @@ journal_writer_open(struct loop *loop, const struct clock *clock,
     }
     w->options = *o;
     w->clock = clock;
-    w->log = log;
     w->on_synced = on_synced;
     w->ctx = ctx;
-    w->lock_fd = -1;
-    w->fd = -1;
-    w->id = uuid_v7(clock_wall_us(clock));
     w->next_lsn = JOURNAL_SEGMENT_HEAD_LEN;
     w->written_lsn = w->next_lsn;
-    w->position.wall_us = clock_wall_us(clock); /* a recorder has its time */
+    recorder_position_init(&w->position, clock);
+    journal_health_init(&w->health, clock, log, &o->limits);
     salt_draw(w);
     buf_init(&w->batch, LIMIT_JOURNAL_BATCH_BYTES);
     const enum status st = journal_writer_start(w, loop, err);
@@ -797,22 +511,13 @@ journal_writer_close(struct journal_writer **wp)
     if (w == NULL) {
         return;
     }
-    if (w->helper.is_running) {
+    if (w->segments != NULL) {
         journal_writer_flush(w);
-        helper_want_sync(w);
-        helper_stop(w);
+        journal_segments_want_sync(w->segments, w->written_lsn);
     }
+    journal_segments_close(&w->segments);
     loop_timer_close(&w->sync_timer);
-    loop_wake_close(&w->wake);
-    for (size_t i = 0; i < w->helper.full_count; i++) {
-        close(w->helper.full_fds[i]);
-    }
-    if (w->fd >= 0) {
-        close(w->fd);
-    }
-    if (w->lock_fd >= 0) {
-        close(w->lock_fd);
-    }
+    loop_timer_close(&w->look_timer);
     buf_fini(&w->batch);
     free(w);
 }
@@ -820,5 +525,5 @@ journal_writer_close(struct journal_writer **wp)
 struct uuid
 journal_writer_id(const struct journal_writer *w)
 {
-    return w->id;
+    return journal_segments_id(w->segments);
 }

@@ -1,20 +1,23 @@
 /* A worker's journal, the writing side (schema/JOURNAL.md).
  *
- * Owns the worker's folder, its lock, segments and the helper thread that
- * syncs and prepares them. Refuses to know sessions and connections: it gives
- * every record an LSN and says up to which LSN things may be revealed.
+ * Owns the order of records and the batch that collects them; the files are
+ * journal_segments', what is wrong journal_health's. Refuses to know sessions
+ * and connections: it gives every record an LSN and says up to which LSN
+ * things may be revealed.
  *
  * Records collect until journal_writer_flush, which is called at the end of
  * every loop turn and writes them in one system call. When writing fails,
  * nothing is lost and nothing becomes deliverable: the batch is kept and tried
- * again at the next flush; journal_writer_is_ready says no meanwhile, so that
- * no session is opened.
+ * again at the next flush, and journal_writer_why_not says what is wrong. A
+ * part of the batch's cap is kept for the records that end sessions, so that
+ * those which end meanwhile are still told of.
  */
 #ifndef PROXY_JOURNAL_WRITER_H
 #define PROXY_JOURNAL_WRITER_H
 
 #include "base/config.h"
 #include "base/loop.h"
+#include "proxy/journal_health.h"
 #include "schema/journal.h"
 
 struct journal_writer;
@@ -24,8 +27,7 @@ struct journal_writer_options {
     unsigned worker_index;
     enum config_durability durability;
     uint32_t sync_interval_ms;
-    uint64_t max_bytes; /* of records the recorder has not released */
-    uint32_t recorder_timeout_ms;
+    struct journal_health_limits limits;
 };
 
 /* `on_synced`, on the loop: deliverable may have grown (strict). */
@@ -36,10 +38,10 @@ enum status journal_writer_open(struct loop *loop, const struct clock *clock,
 /* Flushes, syncs, and lets go of the lock. */
 void journal_writer_close(struct journal_writer **w);
 
-/* Takes a copy of the payload, or, when it is large, writes it at once (<= JOURNAL_PAYLOAD_MAX). For JOURNAL_OPEN
- * `session` is ignored, and *lsn_out, which may be NULL, is the session's
- * key. STATUS_LIMIT when too much waits to be written; never so when
- * journal_writer_has_room said yes for as many bytes. */
+/* Takes a copy of the payload (<= JOURNAL_PAYLOAD_MAX), or, when it is large,
+ * writes it at once. For JOURNAL_OPEN `session` is ignored, and *lsn_out, which
+ * may be NULL, is the session's key. STATUS_LIMIT when too much waits to be
+ * written; never so when journal_writer_has_room said yes for as many bytes. */
 enum status journal_writer_append(struct journal_writer *w,
     enum journal_kind kind, enum journal_stream stream, uint64_t session,
     struct span payload, uint64_t *lsn_out) MUST_CHECK;
@@ -55,8 +57,16 @@ uint64_t journal_writer_deliverable(const struct journal_writer *w);
 /* Writes what has collected. */
 void journal_writer_flush(struct journal_writer *w);
 
-/* Whether a session may be opened; if not, *why_out (static) says why. */
-bool journal_writer_is_ready(struct journal_writer *w, const char **why_out);
+/* NULL when the need is met; else why not, until the next call. */
+const char *journal_writer_why_not(
+    struct journal_writer *w, enum journal_need need);
+
+struct journal_gauges {
+    uint64_t backlog_bytes; /* not released by the recorder */
+    uint64_t free_bytes;    /* of the journal's file system; UINT64_MAX: ? */
+    uint64_t silent_ms;     /* since the recorder's last sign of life */
+};
+struct journal_gauges journal_writer_gauges(const struct journal_writer *w);
 
 struct uuid journal_writer_id(const struct journal_writer *w);
 

@@ -40,7 +40,11 @@
 /* Journal: records that wait for the end of the turn, or for a disk that
  * does not take them; and segments that wait to be synced. */
 #define LIMIT_JOURNAL_BATCH_BYTES (8u << 20)
-#define LIMIT_UNSYNCED_SEGMENTS   16u
+/* Of it, for the last records of sessions: some two thousand. */
+#define LIMIT_JOURNAL_RESERVE_BYTES (1u << 20)
+/* A disk that takes nothing and says nothing for so long has failed. */
+#define LIMIT_JOURNAL_STALL_MS  5000u
+#define LIMIT_UNSYNCED_SEGMENTS 16u
 
 /* Connections, a worker. */
 #define LIMIT_CONNECTIONS 20000u

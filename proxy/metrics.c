@@ -40,6 +40,12 @@ static const struct metric_text texts[METRIC_COUNT] = {
         "Bytes written to the journal."},
     [METRIC_IS_READY] = {"kubetape_ready_workers", "gauge",
         "Workers that may open sessions now."},
+    [METRIC_JOURNAL_BACKLOG] = {"kubetape_journal_backlog_bytes", "gauge",
+        "Bytes of journals that the recorder has not released."},
+    [METRIC_JOURNAL_FREE] = {"kubetape_journal_free_bytes", "gauge",
+        "Free space of the journal's file system."},
+    [METRIC_RECORDER_SILENCE] = {"kubetape_recorder_silence_seconds", "gauge",
+        "Time since the recorder's last sign of life."},
 };
 
 enum status
@@ -97,19 +103,40 @@ metrics_set(struct metrics *m, enum metric which, uint64_t n)
     __atomic_store_n(&m->values[which], n, __ATOMIC_RELAXED);
 }
 
+/* How two workers' values make one. */
+static uint64_t
+join(enum metric which, uint64_t a, uint64_t b)
+{
+    if (which == METRIC_JOURNAL_FREE) {
+        return a < b ? a : b;
+    }
+    if (which == METRIC_RECORDER_SILENCE) {
+        return a > b ? a : b;
+    }
+    return a + b;
+}
+
+static uint64_t
+joined(const struct metrics *const *workers, size_t count, enum metric which)
+{
+    uint64_t all = which == METRIC_JOURNAL_FREE ? UINT64_MAX : 0;
+    for (size_t w = 0; w < count; w++) {
+        const uint64_t one =
+            __atomic_load_n(&workers[w]->values[which], __ATOMIC_RELAXED);
+        all = join(which, all, one);
+    }
+    return all;
+}
+
 enum status
 metrics_print(
     const struct metrics *const *workers, size_t count, struct buf *out)
 {
     enum status st = STATUS_OK;
     for (size_t i = 0; i < METRIC_COUNT && st == STATUS_OK; i++) {
-        uint64_t sum = 0;
-        for (size_t w = 0; w < count; w++) {
-            sum += __atomic_load_n(&workers[w]->values[i], __ATOMIC_RELAXED);
-        }
         st = buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n",
             texts[i].name, texts[i].help, texts[i].name, texts[i].type,
-            texts[i].name, sum);
+            texts[i].name, joined(workers, count, (enum metric)i));
     }
     return st;
 }

@@ -20,7 +20,10 @@ enum metric {
     METRIC_BYTES_STDOUT,
     METRIC_BYTES_STDERR,
     METRIC_JOURNAL_BYTES,
-    METRIC_IS_READY, /* gauge: 1 when a session may be opened */
+    METRIC_IS_READY,         /* gauge: 1 when a session may be opened */
+    METRIC_JOURNAL_BACKLOG,  /* gauge */
+    METRIC_JOURNAL_FREE,     /* gauge; of all workers the least */
+    METRIC_RECORDER_SILENCE, /* gauge, seconds; of all workers the most */
     METRIC_COUNT,
 };
 
@@ -36,7 +39,7 @@ enum status metrics_map(
 void metrics_free(struct metrics **m);
 void metrics_add(struct metrics *m, enum metric which, int64_t n);
 void metrics_set(struct metrics *m, enum metric which, uint64_t n);
-/* Prometheus text format 0.0.4 of the sum of all workers. */
+/* Prometheus text format 0.0.4, of all workers together. */
 enum status metrics_print(const struct metrics *const *workers, size_t count,
     struct buf *out) MUST_CHECK;
 

@@ -96,15 +96,24 @@ worker_stop_if_drained(struct worker *w)
 }
 
 static void
+worker_set_gauges(const struct gateway *g)
+{
+    const bool is_ready =
+        journal_writer_why_not(g->journal, JOURNAL_NEED_OPEN) == NULL;
+    const struct journal_gauges j = journal_writer_gauges(g->journal);
+    metrics_set(g->metrics, METRIC_CONNECTIONS, g->env->count);
+    metrics_set(g->metrics, METRIC_IS_READY, is_ready ? 1 : 0);
+    metrics_set(g->metrics, METRIC_JOURNAL_BACKLOG, j.backlog_bytes);
+    metrics_set(g->metrics, METRIC_JOURNAL_FREE, j.free_bytes);
+    metrics_set(g->metrics, METRIC_RECORDER_SILENCE, j.silent_ms / 1000);
+}
+
+static void
 worker_on_second(void *ctx)
 {
     struct worker *w = ctx;
-    struct gateway *g = &w->gateway;
-    const char *why = NULL;
     conn_env_check_deadlines(&w->env);
-    metrics_set(g->metrics, METRIC_CONNECTIONS, w->env.count);
-    metrics_set(g->metrics, METRIC_IS_READY,
-        journal_writer_is_ready(g->journal, &why) ? 1 : 0);
+    worker_set_gauges(&w->gateway);
     if (w->listener != NULL && w->env.count < LIMIT_CONNECTIONS) {
         loop_watch_set(w->listener, LOOP_READ);
     }
@@ -169,8 +178,12 @@ worker_open_journal(struct worker *w, struct error *err)
             .worker_index = w->options->index,
             .durability = c->journal.durability,
             .sync_interval_ms = c->journal.sync_interval_ms,
-            .max_bytes = c->journal.max_bytes,
-            .recorder_timeout_ms = c->recorder.timeout_ms,
+            .limits =
+                {
+                    .max_bytes = c->journal.max_bytes,
+                    .min_free_bytes = c->journal.min_free_bytes,
+                    .recorder_timeout_ms = c->recorder.timeout_ms,
+                },
         },
         worker_on_synced, w, &w->gateway.journal, err);
 }

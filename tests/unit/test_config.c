@@ -65,6 +65,9 @@ defaults_fill_what_is_not_given(void **state)
     assert_int_equal(c->journal.durability, CONFIG_DURABILITY_JOURNAL);
     assert_int_equal(c->journal.sync_interval_ms, 1000);
     assert_true(c->journal.max_bytes == UINT64_C(4) << 30);
+    assert_true(c->journal.min_free_bytes == UINT64_C(512) << 20);
+    assert_int_equal(c->journal.pause_ms, 10000);
+    assert_int_equal(c->record.mode, CONFIG_RECORD_REQUIRED);
     assert_int_equal(c->recorder.timeout_ms, 10000);
     assert_int_equal(c->recorder.seal_interval_ms, 5000);
     assert_string_equal(c->recorder.key, "");
@@ -271,7 +274,7 @@ unknown_keys_are_errors(void **state)
     expect_refused("log: {file: x}",
         "log.file: unknown key, expected one of level, format");
     expect_refused("record: {timeout_ms: 5000}",
-        "record.timeout_ms: unknown key, expected one of stdin");
+        "record.timeout_ms: unknown key, expected one of stdin, mode");
     expect_refused("log.level: info",
         "log.level: unknown key, expected one of state, cluster, listen, "
         "admin, workers, identity, tls, upstream, journal, recorder, record, "

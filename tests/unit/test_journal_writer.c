@@ -81,8 +81,8 @@ find_dir(struct stage *s)
 }
 
 static void
-stage_open_with(struct stage *s, enum config_durability durability,
-    uint32_t sync_ms, uint64_t max_bytes)
+stage_open_with_limits(struct stage *s, enum config_durability durability,
+    uint32_t sync_ms, const struct journal_health_limits *limits)
 {
     *s = (struct stage){0};
     temp_dir_make(s->root);
@@ -102,12 +102,22 @@ stage_open_with(struct stage *s, enum config_durability durability,
                              .worker_index = 3,
                              .durability = durability,
                              .sync_interval_ms = sync_ms,
-                             .max_bytes = max_bytes,
-                             .recorder_timeout_ms = TIMEOUT_MS,
+                             .limits = *limits,
                          },
                          stage_on_synced, s, &s->w, NULL),
         STATUS_OK);
     find_dir(s);
+}
+
+static void
+stage_open_with(struct stage *s, enum config_durability durability,
+    uint32_t sync_ms, uint64_t max_bytes)
+{
+    stage_open_with_limits(s, durability, sync_ms,
+        &(struct journal_health_limits){
+            .max_bytes = max_bytes,
+            .recorder_timeout_ms = TIMEOUT_MS,
+        });
 }
 
 static void
@@ -298,9 +308,22 @@ publish(const struct stage *s, const struct journal_position *p)
 static void
 expect_ready(struct stage *s, const char *why_not)
 {
-    const char *why = "";
-    const bool is_ready = journal_writer_is_ready(s->w, &why);
-    assert_string_equal(is_ready ? "" : why, why_not);
+    const char *why = journal_writer_why_not(s->w, JOURNAL_NEED_OPEN);
+    assert_string_equal(why == NULL ? "" : why, why_not);
+}
+
+static void
+await_ready(struct stage *s, bool is_ready)
+{
+    for (int i = 0; i < WAIT_MS; i++) {
+        if ((journal_writer_why_not(s->w, JOURNAL_NEED_OPEN) == NULL) ==
+            is_ready) {
+            return;
+        }
+        nap();
+        loop_run_once(s->loop);
+    }
+    fail_msg("sessions %s", is_ready ? "stay refused" : "are still opened");
 }
 
 /* ---- records ---- */
@@ -617,17 +640,10 @@ a_disk_without_room_for_a_spare_is_told_and_got_over(void **state)
     const struct rlimit had = limit_files(JOURNAL_SEGMENT_BYTES - 1);
     (void)put(&s, JOURNAL_DATA, 128, 8);
     settle(&s);
-    const char *why = "";
-    for (int i = 0; i < WAIT_MS && journal_writer_is_ready(s.w, &why); i++) {
-        nap();
-        loop_run_once(s.loop);
-    }
-    expect_ready(&s, "the disk has no room for the session journal");
+    await_ready(&s, false);
+    expect_ready(&s, "the session journal cannot be written");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &had), 0);
-    for (int i = 0; i < WAIT_MS && !journal_writer_is_ready(s.w, &why); i++) {
-        nap();
-        loop_run_once(s.loop);
-    }
+    await_ready(&s, true);
     expect_ready(&s, "");
     stage_close(&s);
 }
@@ -701,15 +717,32 @@ a_silent_recorder_is_told(void **state)
     struct stage s;
     stage_open(&s);
     expect_ready(&s, "");
-    wall_us += TIMEOUT_MS * INT64_C(1000);
-    mono_ns += 300000000;
+    mono_ns += TIMEOUT_MS * UINT64_C(1000000);
     expect_ready(&s, ""); /* it had its time to start */
-    wall_us += 1;
+    mono_ns += 1000000;
     expect_ready(&s, "the recorder is not running");
+    assert_non_null(journal_writer_why_not(s.w, JOURNAL_NEED_RECORD));
+    assert_null(journal_writer_why_not(s.w, JOURNAL_NEED_WRITE));
     publish(&s, &(struct journal_position){.wall_us = wall_us});
     expect_ready(&s, "");
-    wall_us += TIMEOUT_MS * INT64_C(1000) + 1;
-    mono_ns += 300000000;
+    mono_ns += TIMEOUT_MS * UINT64_C(1000000) + 1000000;
+    expect_ready(&s, "the recorder is not running");
+    stage_close(&s);
+}
+
+/* A wall clock that is set says nothing about the recorder. */
+static void
+a_clock_that_is_set_is_no_silence(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open(&s);
+    publish(&s, &(struct journal_position){.wall_us = wall_us});
+    expect_ready(&s, "");
+    wall_us += INT64_C(3600) * 1000000;
+    expect_ready(&s, "");
+    wall_us -= INT64_C(7200) * 1000000;
+    mono_ns += TIMEOUT_MS * UINT64_C(1000000) + 1000000;
     expect_ready(&s, "the recorder is not running");
     stage_close(&s);
 }
@@ -725,10 +758,18 @@ a_backlog_is_told(void **state)
         (void)put(&s, JOURNAL_DATA, 128, MIB);
     }
     expect_ready(&s, "the recorder is too far behind");
+    assert_non_null(journal_writer_why_not(s.w, JOURNAL_NEED_WRITE));
+    /* Just below the cap the next record would be above it again. */
+    publish(&s, &(struct journal_position){
+                    .read_lsn = 2 * MIB,
+                    .released_lsn = 4096,
+                    .wall_us = wall_us,
+                });
+    expect_ready(&s, "the recorder is too far behind");
     publish(&s, &(struct journal_position){
                     .read_lsn = 2 * MIB,
                     .released_lsn = 2 * MIB,
-                    .wall_us = wall_us,
+                    .wall_us = wall_us + 1,
                 });
     expect_ready(&s, "");
     stage_close(&s);
@@ -749,9 +790,52 @@ a_torn_position_leaves_the_last_one(void **state)
     const int fd = open(path, O_WRONLY | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "XXXXXXXX", 8, 32), 8);
     close(fd);
-    wall_us += 10000000;
     mono_ns += 300000000;
     expect_ready(&s, "");
+    stage_close(&s);
+}
+
+/* New sessions are refused while the disk still has room for those that run. */
+static void
+little_free_space_is_told(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open_with_limits(&s, CONFIG_DURABILITY_JOURNAL, SYNC_MS,
+        &(struct journal_health_limits){
+            .max_bytes = MAX_BYTES,
+            .min_free_bytes = UINT64_C(1) << 60,
+            .recorder_timeout_ms = TIMEOUT_MS,
+        });
+    expect_ready(&s, "less than 1099511627776 MiB free where the session "
+                     "journal is");
+    assert_null(journal_writer_why_not(s.w, JOURNAL_NEED_RECORD));
+    assert_true(journal_writer_gauges(s.w).free_bytes > 0);
+    stage_close(&s);
+}
+
+/* The ends of sessions have their place when there is none for data. */
+static void
+the_reserve_takes_ends(void **state)
+{
+    (void)state;
+    struct stage s;
+    stage_open(&s);
+    const struct rlimit had = limit_files(64);
+    enum status st = STATUS_OK;
+    for (size_t len = 64u << 10; len > 0; len /= 2) {
+        st = STATUS_OK;
+        while (st == STATUS_OK) {
+            st = journal_writer_append(s.w, JOURNAL_DATA, STREAM_STDOUT, 128,
+                span_of(s.payload, len), NULL);
+        }
+    }
+    assert_int_equal(st, STATUS_LIMIT);
+    for (int i = 0; i < 1000; i++) {
+        (void)put(&s, JOURNAL_CLOSE, 128, 400);
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &had), 0);
+    settle(&s);
     stage_close(&s);
 }
 
@@ -784,6 +868,9 @@ main(void)
         cmocka_unit_test(a_silent_recorder_is_told),
         cmocka_unit_test(a_backlog_is_told),
         cmocka_unit_test(a_torn_position_leaves_the_last_one),
+        cmocka_unit_test(a_clock_that_is_set_is_no_silence),
+        cmocka_unit_test(little_free_space_is_told),
+        cmocka_unit_test(the_reserve_takes_ends),
     };
     return cmocka_run_group_tests(tests, group_setup, NULL);
 }
