@@ -692,7 +692,7 @@ exchange_begin(struct gateway *g, const struct exchange_front *ops, void *front,
         exchange_deny(x, 503, "no memory for the request");
         return;
     }
-    if (g->is_draining) {
+    if (g->is_ending) {
         exchange_deny(x, 503, "the proxy is shutting down");
         return;
     }

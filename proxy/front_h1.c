@@ -35,6 +35,7 @@ struct front {
     struct http_head_reader reader;
     struct request *request; /* NULL: a head is next */
     bool is_head_begun;      /* and its deadline runs */
+    bool has_answered;       /* a request, at least */
     bool must_close;         /* after this answer */
     bool is_busy;            /* in front_on_bytes: it goes on by itself */
 };
@@ -88,9 +89,17 @@ front_close(struct front *f)
 static void
 front_wait_for_request(struct front *f)
 {
+    conn_deadline(f->conn, f->g->is_draining ? LIMIT_HEAD_MS : LIMIT_IDLE_MS,
+        "no request for too long");
+}
+
+static void
+front_make_ready(struct front *f)
+{
+    f->has_answered = true;
     request_free(&f->request);
     http_head_reset(&f->reader);
-    conn_deadline(f->conn, LIMIT_IDLE_MS, "no request for too long");
+    front_wait_for_request(f);
 }
 
 /* The answer is out: closes, or makes ready for the next request. */
@@ -102,7 +111,7 @@ front_answered(struct front *f)
         front_retire(f);
         return;
     }
-    front_wait_for_request(f);
+    front_make_ready(f);
     if (!f->is_busy) {
         conn_resume(f->conn);
     }
@@ -427,8 +436,7 @@ front_on_failed(void *owner, const char *why)
 static void
 front_on_open(void *owner)
 {
-    struct front *f = owner;
-    conn_deadline(f->conn, LIMIT_IDLE_MS, "no request for too long");
+    front_wait_for_request(owner);
 }
 
 static const struct conn_events front_events = {
@@ -463,6 +471,22 @@ front_h1_accept(struct gateway *g, int fd, struct tls_context *tls)
     list_append(&g->fronts, &f->hook);
 }
 
+/* A client may send again on another connection what a kept one did not
+ * take, but is owed an answer on one that was accepted just now. */
+static void
+front_drain(struct front *f)
+{
+    if (f->request != NULL) {
+        return;
+    }
+    if (f->has_answered || f->g->is_ending) {
+        conn_finish(&f->conn);
+        front_retire(f);
+    } else if (!f->is_head_begun) {
+        front_wait_for_request(f);
+    }
+}
+
 void
 front_h1_drain(struct gateway *g)
 {
@@ -472,10 +496,7 @@ front_h1_drain(struct gateway *g)
          hook = list_take(&batch)) {
         struct front *f = LIST_ENTRY(hook, struct front, hook);
         list_append(&g->fronts, &f->hook);
-        if (f->request == NULL) {
-            conn_finish(&f->conn);
-            front_retire(f);
-        }
+        front_drain(f);
     }
 }
 

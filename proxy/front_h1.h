@@ -14,7 +14,7 @@
 void front_h1_accept(struct gateway *g, int fd, struct tls_context *tls);
 
 /* Closes those that are between requests; the others close when they have
- * answered. */
+ * answered, and so do those that have not asked yet, unless all ends. */
 void front_h1_drain(struct gateway *g);
 
 /* Closes all of them, whatever they are doing. */

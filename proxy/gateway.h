@@ -25,7 +25,8 @@ struct gateway {
     struct list fronts;   /* client connections */
     struct list dead_fronts;
     struct list buried; /* exchanges that are over, freed at a turn's end */
-    bool is_draining;   /* SIGTERM came: no new connection, no new request */
+    bool is_draining;   /* no new connection; a request is its last */
+    bool is_ending;     /* SIGTERM came: no new request either */
 };
 
 #endif

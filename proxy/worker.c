@@ -125,12 +125,13 @@ worker_on_second(void *ctx)
 static void
 worker_drain(struct worker *w)
 {
-    if (w->gateway.is_draining) {
+    const bool has_begun = w->gateway.is_draining;
+    w->gateway.is_draining = true;
+    front_h1_drain(&w->gateway);
+    if (has_begun) {
         return;
     }
-    w->gateway.is_draining = true;
     loop_watch_close(&w->listener);
-    front_h1_drain(&w->gateway);
     log_event(w->options->log, LOG_INFO, "worker.draining",
         LOG_I("worker", w->options->index), LOG_I("connections", w->env.count));
     loop_timer_start(w->second, LIMIT_DRAIN_LOOK_MS, LIMIT_DRAIN_LOOK_MS);
@@ -151,6 +152,7 @@ static void
 worker_on_term(void *ctx)
 {
     struct worker *w = ctx;
+    w->gateway.is_ending = true;
     worker_drain(w);
     loop_timer_start(w->drain, LIMIT_DRAIN_MS, 0);
 }

@@ -9,6 +9,8 @@ import tempfile
 import time
 import unittest
 
+from proxy_stage import await_true, stage
+
 DEADLINE_S = 30
 
 
@@ -98,6 +100,49 @@ class Reload(unittest.TestCase):
         self.reload("good")
         self.reload("good")
         self.await_workers(lambda now: len(now) == 2 and not now & before)
+
+
+class Connections(unittest.TestCase):
+    """What clients have open with a worker when its successor is ready."""
+
+    def reload(self, proxy):
+        old = proxy.worker()
+        proxy.process.send_signal(signal.SIGHUP)
+        log = proxy.folder / "log"
+        await_true("the old worker drains",
+                   lambda: b"worker.draining" in log.read_bytes())
+        return old
+
+    def await_gone(self, proxy, pid):
+        proxy.hang_up()
+        await_true("the old worker is gone",
+                   lambda: not pathlib.Path(f"/proc/{pid}").exists())
+
+    def test_who_has_not_asked_yet_gets_an_answer(self):
+        with stage() as (api, proxy):
+            api.on("/x", lambda c, r: c.answer(200, b"x"))
+            client = proxy.connect()  # its handshake is done
+            old = self.reload(proxy)
+            answer = client.call("GET", "/x")
+            self.assertEqual((answer.status, answer.body), (200, b"x"))
+            self.assertEqual(answer.get("Connection"), "close")
+            self.await_gone(proxy, old)
+
+    def test_who_was_answered_is_let_go(self):
+        with stage() as (api, proxy):
+            api.on("/x", lambda c, r: c.answer(200, b"x"))
+            client = proxy.connect()
+            self.assertEqual(client.call("GET", "/x").status, 200)
+            old = self.reload(proxy)
+            self.assertEqual(client.stream.rest(), b"")
+            self.await_gone(proxy, old)
+
+    def test_a_stop_waits_for_nobody_who_has_not_asked(self):
+        with stage() as (_, proxy):
+            client = proxy.connect()
+            proxy.process.send_signal(signal.SIGHUP)
+            self.assertEqual(proxy.stop(), 0)
+            self.assertEqual(client.stream.rest(), b"")
 
 
 if __name__ == "__main__":
