@@ -385,6 +385,9 @@ set_value(struct reader *r, const struct config_key *key,
         return set_names(r, key, node);
     case CONFIG_STDIN:
         return set_stdin(r, key, node);
+    case CONFIG_RULES:
+        return config_retention_read(
+            r->file, node, field(r->config, key->offset), r->err);
     }
     return STATUS_OK;
 }
@@ -477,12 +480,15 @@ set_default(struct reader *r, const struct config_key *key)
     struct yaml_node *items[] = {&word};
     struct yaml_node list = {.kind = YAML_LIST, .items = items, .count = 1};
     word.is_plain = key->def != NULL;
+    if (key->def == NULL && key->type == CONFIG_BYTES) {
+        return STATUS_OK; /* 0, as it was made */
+    }
     if (key->def == NULL) {
         word.scalar = "";
         list.count = 0;
     }
-    const bool is_list =
-        key->type == CONFIG_CHOICES || key->type == CONFIG_NAMES;
+    const bool is_list = key->type == CONFIG_CHOICES ||
+                         key->type == CONFIG_NAMES || key->type == CONFIG_RULES;
     return set_value(r, key, is_list ? &list : &word);
 }
 

@@ -8,6 +8,7 @@
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
+#include "base/config_retention.h"
 #include "base/log.h"
 #include "base/status.h"
 #include <stdbool.h>
@@ -74,6 +75,7 @@ struct config {
         bool stdin_non_tty; /* non-tty: input is recorded without a TTY */
         enum config_record mode; /* record.mode: required */
     } record;
+    struct config_retention retention; /* retention.rules, .max_bytes: none */
     struct {
         enum log_level level;   /* log.level: info */
         enum log_format format; /* log.format: logfmt|json */

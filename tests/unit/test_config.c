@@ -73,6 +73,8 @@ defaults_fill_what_is_not_given(void **state)
     assert_string_equal(c->recorder.key, "");
     assert_false(c->record.stdin_tty);
     assert_true(c->record.stdin_non_tty);
+    assert_int_equal(c->retention.rule_count, 0);
+    assert_true(c->retention.max_bytes == 0);
     assert_int_equal(c->log.level, LOG_INFO);
     assert_int_equal(c->log.format, LOG_LOGFMT);
     config_free(&c);
@@ -107,6 +109,12 @@ every_key_is_read(void **state)
                              "  key: seal.pem\n"
                              "record:\n"
                              "  stdin: always\n"
+                             "retention:\n"
+                             "  rules:\n"
+                             "  - {namespace: 'prod-*', user: alice,\n"
+                             "     type: exec, max_age: 52w}\n"
+                             "  - max_age: 90d\n"
+                             "  max_bytes: 500GiB\n"
                              "log:\n"
                              "  level: debug\n"
                              "  format: json\n");
@@ -132,6 +140,17 @@ every_key_is_read(void **state)
     assert_string_equal(c->recorder.key, "/var/lib/kubetape/seal.pem");
     assert_true(c->record.stdin_tty);
     assert_true(c->record.stdin_non_tty);
+    assert_int_equal(c->retention.rule_count, 2);
+    assert_string_equal(c->retention.rules[0].namespace, "prod-*");
+    assert_string_equal(c->retention.rules[0].user, "alice");
+    assert_string_equal(c->retention.rules[0].type, "exec");
+    assert_int_equal(c->retention.rules[0].max_age_s, 52 * 7 * 86400);
+    assert_string_equal(c->retention.rules[0].age_text, "52w");
+    assert_string_equal(c->retention.rules[1].namespace, "*");
+    assert_string_equal(c->retention.rules[1].user, "*");
+    assert_string_equal(c->retention.rules[1].type, "*");
+    assert_int_equal(c->retention.rules[1].max_age_s, 90 * 86400);
+    assert_true(c->retention.max_bytes == UINT64_C(500) << 30);
     assert_int_equal(c->log.level, LOG_DEBUG);
     assert_int_equal(c->log.format, LOG_JSON);
     config_free(&c);
@@ -265,12 +284,67 @@ errors_say_what_was_expected(void **state)
 }
 
 static void
+ages_have_units(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", "90", "d", "0d", "1y", "1.5d",
+        "-1d", "1 d", "1D", "36501d", "99999999999999999999s", "for ever"};
+    uint32_t s = 0;
+    assert_true(config_age_parse("90s", &s) && s == 90);
+    assert_true(config_age_parse("5m", &s) && s == 300);
+    assert_true(config_age_parse("2h", &s) && s == 7200);
+    assert_true(config_age_parse("36500d", &s) && s == CONFIG_AGE_MAX_S);
+    assert_true(config_age_parse("1w", &s) && s == 604800);
+    assert_true(config_age_parse("forever", &s) && s == CONFIG_AGE_FOREVER);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_false(config_age_parse(wrong[i], &s));
+    }
+}
+
+static void
+rules_that_are_wrong_are_named(void **state)
+{
+    (void)state;
+    expect_refused("retention: {rules: 90d}",
+        "retention.rules: 90d was given, expected a list of 0 to 64 rules");
+    expect_refused("retention: {rules: [90d]}",
+        "retention.rules[0]: 90d was given, expected a map such as "
+        "{namespace: \"prod-*\", max_age: 365d}");
+    expect_refused("retention: {rules: [{max_age: 1d}, {user: a}]}",
+        "retention.rules[1].max_age: missing, expected an age such as 90d, "
+        "12h or forever");
+    expect_refused("retention: {rules: [{max_age: 90}]}",
+        "retention.rules[0].max_age: 90 was given, expected an age such as "
+        "90d, 12h or forever (s, m, h, d, w; up to 36500d)");
+    expect_refused("retention: {rules: [{max_age: 1d, type: shell}]}",
+        "retention.rules[0].type: shell was given, expected one of \"*\", "
+        "exec, attach, debug, run, cp, port-forward");
+    expect_refused("retention: {rules: [{max_age: 1d, user: ''}]}",
+        "retention.rules[0].user: nothing was given, expected a glob such as "
+        "\"prod-*\" of up to 255 bytes");
+    expect_refused("retention: {rules: [{max_age: 1d, namespace: [a]}]}",
+        "retention.rules[0].namespace: a list was given, expected a glob such "
+        "as \"prod-*\" of up to 255 bytes");
+    expect_refused("retention: {rules: [{max_age: 1d, pod: a}]}",
+        "retention.rules[0].pod: unknown key, expected one of namespace, "
+        "user, type, max_age");
+    expect_refused("retention: {max_bytes: 5}",
+        "retention.max_bytes: 5 is out of range, expected 1MiB to 1024TiB");
+    expect_error(MINIMAL "retention:\n  rules:\n  - max_age: 1d\n"
+                         "  - user: bob\n    max_age: soon\n",
+        "k.yaml:7: retention.rules[1].max_age: soon was given, expected an age "
+        "such as 90d, 12h or forever (s, m, h, d, w; up to 36500d)");
+}
+
+static void
 unknown_keys_are_errors(void **state)
 {
     (void)state;
     expect_refused("jornal: {}",
         "jornal: unknown key, expected one of state, cluster, listen, admin, "
-        "workers, identity, tls, upstream, journal, recorder, record, log");
+        "workers, identity, tls, upstream, journal, recorder, record, "
+        "retention, "
+        "log");
     expect_refused("log: {file: x}",
         "log.file: unknown key, expected one of level, format");
     expect_refused("record: {timeout_ms: 5000}",
@@ -278,7 +352,7 @@ unknown_keys_are_errors(void **state)
     expect_refused("log.level: info",
         "log.level: unknown key, expected one of state, cluster, listen, "
         "admin, workers, identity, tls, upstream, journal, recorder, record, "
-        "log");
+        "retention, log");
     expect_error(MINIMAL "workers: 1\nworkers: 2\n",
         "k.yaml:4: workers: key given twice");
 }
@@ -458,6 +532,11 @@ check_property(const json_t *property, const struct config_key *key)
         check_range(property, key, "minItems", "maxItems");
         check_type(json_object_get(property, "items"), "string");
         break;
+    case CONFIG_RULES:
+        check_type(property, "array");
+        check_range(property, key, "minItems", "maxItems");
+        check_type(json_object_get(property, "items"), "object");
+        break;
     }
 }
 
@@ -466,7 +545,8 @@ static void
 check_default(const json_t *property, const struct config_key *key)
 {
     json_t *def = json_object_get(property, "default");
-    if (strcmp(key->name, "state") == 0) {
+    if (strcmp(key->name, "state") == 0 ||
+        (key->type == CONFIG_BYTES && key->def == NULL)) {
         assert_null(def);
         return;
     }
@@ -557,6 +637,8 @@ main(void)
         cmocka_unit_test(sizes_have_suffixes),
         cmocka_unit_test(bad_sizes_are_refused),
         cmocka_unit_test(errors_say_what_was_expected),
+        cmocka_unit_test(ages_have_units),
+        cmocka_unit_test(rules_that_are_wrong_are_named),
         cmocka_unit_test(unknown_keys_are_errors),
         cmocka_unit_test(required_keys_are_named),
         cmocka_unit_test(keys_that_need_or_exclude_each_other),
