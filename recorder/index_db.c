@@ -1,14 +1,16 @@
 /* See index_db.h. */
 #include "recorder/index_db.h"
 
+#include "base/file.h"
+#include "recorder/index_sql.h"
 #include "recorder/limits.h"
 #include "schema/index.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,31 +23,36 @@ enum statement {
     STMT_COMMIT,
     STMT_ROLLBACK,
     STMT_PUT,
+    STMT_REPLACE,
     STMT_STATUS,
     STMT_ACTIVE,
     STMT_FAIL,
+    STMT_REMOVED,
     STMT_COUNT,
 };
 
-/* The lists come as the JSON that meta_encode wrote, so that their text is
- * the same everywhere. */
+/* A row whole. The lists come as the JSON that meta_encode wrote, so that
+ * their text is the same everywhere. */
+#define INTO_SESSIONS                                                      \
+    "INTO sessions (id, status, type, user, groups, uid, source,"          \
+    " cluster, namespace, pod, container, command, tty, protocol,"         \
+    " subprotocol, start_us, end_us, exit_code, reason, bytes_stdin,"      \
+    " bytes_stdout, bytes_stderr, file, size, sealed, user_agent,"         \
+    " kubectl_session, kubectl_command, stdin_recorded)"                   \
+    " VALUES (:id, :status, :type, :user,"                                 \
+    " coalesce(json_extract(:facts, '$.groups'), '[]'), :uid, :source,"    \
+    " :cluster, :namespace, :pod, :container,"                             \
+    " coalesce(json_extract(:facts, '$.command'), '[]'), :tty, :protocol," \
+    " :subprotocol, :start_us, :end_us, :exit_code, :reason,"              \
+    " :bytes_stdin, :bytes_stdout, :bytes_stderr, :file, :size, :sealed,"  \
+    " :user_agent, :kubectl_session, :kubectl_command, :stdin_recorded)"
+
 static const char *const statement_sql[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
     [STMT_COMMIT] = "COMMIT",
     [STMT_ROLLBACK] = "ROLLBACK",
     [STMT_PUT] =
-        "INSERT INTO sessions (id, status, type, user, groups, uid, source,"
-        " cluster, namespace, pod, container, command, tty, protocol,"
-        " subprotocol, start_us, end_us, exit_code, reason, bytes_stdin,"
-        " bytes_stdout, bytes_stderr, file, size, sealed, user_agent,"
-        " kubectl_session, kubectl_command, stdin_recorded)"
-        " VALUES (:id, :status, :type, :user,"
-        " coalesce(json_extract(:facts, '$.groups'), '[]'), :uid, :source,"
-        " :cluster, :namespace, :pod, :container,"
-        " coalesce(json_extract(:facts, '$.command'), '[]'), :tty, :protocol,"
-        " :subprotocol, :start_us, :end_us, :exit_code, :reason,"
-        " :bytes_stdin, :bytes_stdout, :bytes_stderr, :file, :size, :sealed,"
-        " :user_agent, :kubectl_session, :kubectl_command, :stdin_recorded)"
+        "INSERT " INTO_SESSIONS
         " ON CONFLICT (id) DO UPDATE SET status = excluded.status,"
         " type = excluded.type, user = excluded.user,"
         " groups = excluded.groups, uid = excluded.uid, pod = excluded.pod,"
@@ -56,10 +63,12 @@ static const char *const statement_sql[STMT_COUNT] = {
         " bytes_stdout = excluded.bytes_stdout,"
         " bytes_stderr = excluded.bytes_stderr, file = excluded.file,"
         " size = excluded.size, sealed = excluded.sealed",
+    [STMT_REPLACE] = "INSERT OR REPLACE " INTO_SESSIONS,
     [STMT_STATUS] = "SELECT status FROM sessions WHERE id = :id",
     [STMT_ACTIVE] = "SELECT id, file FROM sessions WHERE status = 'active'",
     [STMT_FAIL] = ("UPDATE sessions SET status = 'failed', reason = :reason,"
                    " end_us = start_us WHERE id = :id AND status = 'active'"),
+    [STMT_REMOVED] = "SELECT 1 FROM removed WHERE session = :id",
 };
 
 struct index_db {
@@ -68,104 +77,71 @@ struct index_db {
     bool is_in_batch;
 };
 
-static enum status
-failed(struct index_db *db, const char *what, struct error *err)
-{
-    const int code = sqlite3_errcode(db->db);
-    const enum status st =
-        code == SQLITE_FULL
-            ? STATUS_NO_SPACE
-            : (code == SQLITE_NOMEM ? STATUS_NO_MEMORY : STATUS_IO);
-    return error_set(err, st, "index: %s: %s", what, sqlite3_errmsg(db->db));
-}
-
-/* --- statements ---------------------------------------------------------- */
-
-static void
-bind_text(sqlite3_stmt *stmt, const char *name, const char *text)
-{
-    const int at = sqlite3_bind_parameter_index(stmt, name);
-    assert(at > 0);
-    /* A failure (no memory) leaves NULL, which NOT NULL refuses. */
-    (void)sqlite3_bind_text(stmt, at, text, -1, SQLITE_TRANSIENT);
-}
-
-static void
-bind_int(sqlite3_stmt *stmt, const char *name, int64_t value)
-{
-    const int at = sqlite3_bind_parameter_index(stmt, name);
-    assert(at > 0);
-    (void)sqlite3_bind_int64(stmt, at, value);
-}
-
-static void
-bind_uuid(sqlite3_stmt *stmt, const char *name, const struct uuid *id)
-{
-    char text[UUID_TEXT_LEN + 1];
-    uuid_format(id, text);
-    bind_text(stmt, name, text);
-}
-
-static void
-release(sqlite3_stmt *stmt)
-{
-    (void)sqlite3_reset(stmt); /* repeats the error that step reported */
-    (void)sqlite3_clear_bindings(stmt);
-}
-
 /* Runs a statement that gives no rows. */
 static enum status
 run(struct index_db *db, enum statement which, const char *what,
     struct error *err)
 {
-    sqlite3_stmt *stmt = db->statements[which];
-    enum status st = STATUS_OK;
-    if (sqlite3_step(stmt) != SQLITE_DONE) {
-        st = failed(db, what, err);
-    }
-    release(stmt);
-    return st;
+    return index_sql_run(db->db, db->statements[which], what, err);
+}
+
+struct sqlite3 *
+index_db_connection(const struct index_db *db)
+{
+    return db->db;
 }
 
 /* --- opening ------------------------------------------------------------- */
 
+/* The one number that a query gives. */
 static enum status
-execute(struct index_db *db, const char *sql, struct error *err)
-{
-    return sqlite3_exec(db->db, sql, NULL, NULL, NULL) == SQLITE_OK
-               ? STATUS_OK
-               : failed(db, "execute", err);
-}
-
-static enum status
-user_version(struct index_db *db, int *out, struct error *err)
+ask(struct index_db *db, const char *sql, int64_t *out, struct error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum status st = STATUS_OK;
-    if (sqlite3_prepare_v2(db->db, "PRAGMA user_version", -1, &stmt, NULL) !=
-            SQLITE_OK ||
-        sqlite3_step(stmt) != SQLITE_ROW) {
-        st = failed(db, "user_version", err);
-    } else {
-        *out = sqlite3_column_int(stmt, 0);
+    enum status st = index_sql_prepare(db->db, &sql, 1, &stmt, err);
+    if (st == STATUS_OK) {
+        st = index_sql_number(db->db, stmt, sql, out, err);
     }
-    (void)sqlite3_finalize(stmt);
+    index_sql_finalize(&stmt, 1);
     return st;
 }
 
+/* An index that is damaged where nobody looks yet is better known now, when
+ * it can be made again, than when a session has ended. Larger ones would keep
+ * sessions waiting. */
 static enum status
-migrate(struct index_db *db, int version, struct error *err)
+check(struct index_db *db, struct error *err)
+{
+    int64_t bytes = 0;
+    int64_t is_sound = 0;
+    enum status st = ask(db,
+        "SELECT page_count * page_size FROM pragma_page_count,"
+        " pragma_page_size",
+        &bytes, err);
+    if (st != STATUS_OK || bytes > RECORDER_INDEX_CHECK_MAX) {
+        return st;
+    }
+    st = ask(db, "SELECT quick_check = 'ok' FROM pragma_quick_check(1)",
+        &is_sound, err);
+    return st == STATUS_OK && !is_sound
+               ? error_set(err, STATUS_CORRUPT, "index: its pages are damaged")
+               : st;
+}
+
+static enum status
+migrate(struct index_db *db, int64_t version, struct error *err)
 {
     while (version < INDEX_VERSION) {
-        enum status st = execute(db, "BEGIN IMMEDIATE", err);
+        enum status st = index_sql_execute(db->db, "BEGIN IMMEDIATE", err);
         if (st == STATUS_OK) {
-            st = execute(db, index_migration(version), err);
+            st = index_sql_execute(db->db, index_migration((int)version), err);
         }
         if (st == STATUS_OK) {
-            st = execute(db, "COMMIT", err);
+            st = index_sql_execute(db->db, "COMMIT", err);
         }
         if (st != STATUS_OK) {
-            (void)execute(db, "ROLLBACK", NULL);
+            /* It may have rolled back by itself: then this one fails. */
+            (void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
             return st;
         }
         version++;
@@ -173,29 +149,15 @@ migrate(struct index_db *db, int version, struct error *err)
     return STATUS_OK;
 }
 
-static enum status
-prepare(struct index_db *db, struct error *err)
-{
-    for (int i = 0; i < STMT_COUNT; i++) {
-        if (sqlite3_prepare_v3(db->db, statement_sql[i], -1,
-                SQLITE_PREPARE_PERSISTENT, &db->statements[i],
-                NULL) != SQLITE_OK) {
-            return failed(db, statement_sql[i], err);
-        }
-    }
-    return STATUS_OK;
-}
-
 /* SQLite would make the file with the umask's mode, and its -wal and -shm
  * files take theirs from it. */
 static enum status
-make_private(const char *path, bool *is_new_out, struct error *err)
+make_private(const char *path, struct error *err)
 {
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno != EEXIST) {
         return error_sys(err, errno, "create %s", path);
     }
-    *is_new_out = fd >= 0;
     if (fd >= 0) {
         (void)close(fd); /* empty */
     }
@@ -203,40 +165,49 @@ make_private(const char *path, bool *is_new_out, struct error *err)
 }
 
 static enum status
-set_up(
-    struct index_db *db, const char *path, bool *is_new_out, struct error *err)
+set_up(struct index_db *db, const char *path, bool *is_partial_out,
+    struct error *err)
 {
     if (sqlite3_open_v2(path, &db->db, SQLITE_OPEN_READWRITE, NULL) !=
         SQLITE_OK) {
-        return failed(db, path, err);
+        return index_sql_failed(db->db, path, err);
     }
     (void)sqlite3_busy_timeout(db->db, BUSY_MS);
-    enum status st = execute(db,
+    enum status st = index_sql_execute(db->db,
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
         " PRAGMA cell_size_check = ON",
         err);
-    int version = 0;
+    int64_t version = 0;
     if (st == STATUS_OK) {
-        st = user_version(db, &version, err);
+        st = ask(db, "PRAGMA user_version", &version, err);
     }
     if (st == STATUS_OK && version > INDEX_VERSION) {
         return error_set(err, STATUS_UNSUPPORTED,
-            "%s has version %d, this build writes %d", path, version,
+            "%s has version %d, this build writes %d", path, (int)version,
             INDEX_VERSION);
     }
-    *is_new_out = *is_new_out || version == 0;
+    if (st == STATUS_OK) {
+        st = check(db, err);
+    }
     if (st == STATUS_OK) {
         st = migrate(db, version, err);
     }
-    return st == STATUS_OK ? prepare(db, err) : st;
+    int64_t is_partial = 0;
+    if (st == STATUS_OK) {
+        st = ask(db, "SELECT count(*) > 0 FROM rebuilding", &is_partial, err);
+    }
+    *is_partial_out = is_partial != 0;
+    return st == STATUS_OK ? index_sql_prepare(db->db, statement_sql,
+                                 STMT_COUNT, db->statements, err)
+                           : st;
 }
 
 enum status
-index_db_open(const char *path, struct index_db **out, bool *is_new_out,
+index_db_open(const char *path, struct index_db **out, bool *is_partial_out,
     struct error *err)
 {
-    bool is_new = false;
-    enum status st = make_private(path, &is_new, err);
+    bool is_partial = false;
+    enum status st = make_private(path, err);
     if (st != STATUS_OK) {
         return st;
     }
@@ -244,10 +215,10 @@ index_db_open(const char *path, struct index_db **out, bool *is_new_out,
     if (db == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for the index");
     }
-    st = set_up(db, path, &is_new, err);
+    st = set_up(db, path, &is_partial, err);
     if (st == STATUS_OK) {
         *out = db;
-        *is_new_out = is_new;
+        *is_partial_out = is_partial;
         db = NULL; /* the caller's now */
     }
     index_db_close(&db);
@@ -260,12 +231,27 @@ index_db_close(struct index_db **db)
     if (*db == NULL) {
         return;
     }
-    for (int i = 0; i < STMT_COUNT; i++) {
-        (void)sqlite3_finalize((*db)->statements[i]);
-    }
+    index_sql_finalize((*db)->statements, STMT_COUNT);
     (void)sqlite3_close((*db)->db); /* nothing is open on it any more */
     free(*db);
     *db = NULL;
+}
+
+enum status
+index_db_put_aside(const char *path, int64_t wall_us, struct error *err)
+{
+    static const char *const parts[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        char from[PATH_MAX + 8];
+        char to[PATH_MAX + 64];
+        snprintf(from, sizeof from, "%s%s", path, parts[i]);
+        snprintf(to, sizeof to, "%s.damaged-%lld%s", path, (long long)wall_us,
+            parts[i]);
+        if (rename(from, to) != 0 && errno != ENOENT) {
+            return error_sys(err, errno, "rename %s", from);
+        }
+    }
+    return file_fsync_parent(path, err);
 }
 
 /* --- batches ------------------------------------------------------------- */
@@ -310,23 +296,23 @@ index_db_rollback(struct index_db *db)
 static void
 bind_facts(sqlite3_stmt *stmt, const struct meta *m)
 {
-    bind_uuid(stmt, ":id", &m->id);
-    bind_text(stmt, ":status", meta_status_name(m->status));
-    bind_text(stmt, ":type", meta_type_name(m->type));
-    bind_text(stmt, ":user", m->user);
-    bind_text(stmt, ":uid", m->uid);
-    bind_text(stmt, ":source", m->source);
-    bind_text(stmt, ":cluster", m->cluster);
-    bind_text(stmt, ":namespace", m->namespace);
-    bind_text(stmt, ":pod", m->pod);
-    bind_text(stmt, ":container", m->container);
-    bind_int(stmt, ":tty", m->tty);
-    bind_text(stmt, ":protocol", meta_protocol_name(m->protocol));
-    bind_text(stmt, ":subprotocol", m->subprotocol);
-    bind_text(stmt, ":user_agent", m->user_agent);
-    bind_text(stmt, ":kubectl_session", m->kubectl_session);
-    bind_text(stmt, ":kubectl_command", m->kubectl_command);
-    bind_int(stmt, ":stdin_recorded", m->stdin_recorded);
+    index_sql_bind_uuid(stmt, ":id", &m->id);
+    index_sql_bind_text(stmt, ":status", meta_status_name(m->status));
+    index_sql_bind_text(stmt, ":type", meta_type_name(m->type));
+    index_sql_bind_text(stmt, ":user", m->user);
+    index_sql_bind_text(stmt, ":uid", m->uid);
+    index_sql_bind_text(stmt, ":source", m->source);
+    index_sql_bind_text(stmt, ":cluster", m->cluster);
+    index_sql_bind_text(stmt, ":namespace", m->namespace);
+    index_sql_bind_text(stmt, ":pod", m->pod);
+    index_sql_bind_text(stmt, ":container", m->container);
+    index_sql_bind_int(stmt, ":tty", m->tty);
+    index_sql_bind_text(stmt, ":protocol", meta_protocol_name(m->protocol));
+    index_sql_bind_text(stmt, ":subprotocol", m->subprotocol);
+    index_sql_bind_text(stmt, ":user_agent", m->user_agent);
+    index_sql_bind_text(stmt, ":kubectl_session", m->kubectl_session);
+    index_sql_bind_text(stmt, ":kubectl_command", m->kubectl_command);
+    index_sql_bind_int(stmt, ":stdin_recorded", m->stdin_recorded);
 }
 
 static int64_t
@@ -338,26 +324,27 @@ clamped(uint64_t n)
 static void
 bind_outcome(sqlite3_stmt *stmt, const struct meta *m)
 {
-    bind_int(stmt, ":start_us", m->start_us);
+    index_sql_bind_int(stmt, ":start_us", m->start_us);
     if (m->end_us != 0) { /* else NULL */
-        bind_int(stmt, ":end_us", m->end_us);
+        index_sql_bind_int(stmt, ":end_us", m->end_us);
     }
     if (m->has_exit) {
-        bind_int(stmt, ":exit_code", m->exit_code);
+        index_sql_bind_int(stmt, ":exit_code", m->exit_code);
     }
-    bind_text(stmt, ":reason", m->reason);
-    bind_int(stmt, ":bytes_stdin", clamped(m->bytes[STREAM_STDIN]));
-    bind_int(stmt, ":bytes_stdout", clamped(m->bytes[STREAM_STDOUT]));
-    bind_int(stmt, ":bytes_stderr", clamped(m->bytes[STREAM_STDERR]));
-    bind_text(stmt, ":file", m->file);
-    bind_int(stmt, ":size", clamped(m->size));
-    bind_int(stmt, ":sealed", m->sealed);
+    index_sql_bind_text(stmt, ":reason", m->reason);
+    index_sql_bind_int(stmt, ":bytes_stdin", clamped(m->bytes[STREAM_STDIN]));
+    index_sql_bind_int(stmt, ":bytes_stdout", clamped(m->bytes[STREAM_STDOUT]));
+    index_sql_bind_int(stmt, ":bytes_stderr", clamped(m->bytes[STREAM_STDERR]));
+    index_sql_bind_text(stmt, ":file", m->file);
+    index_sql_bind_int(stmt, ":size", clamped(m->size));
+    index_sql_bind_int(stmt, ":sealed", m->sealed);
 }
 
-enum status
-index_db_put(struct index_db *db, const struct meta *m, struct error *err)
+static enum status
+put(struct index_db *db, enum statement which, const struct meta *m,
+    struct error *err)
 {
-    sqlite3_stmt *stmt = db->statements[STMT_PUT];
+    sqlite3_stmt *stmt = db->statements[which];
     struct buf facts;
     const char *json;
     buf_init(&facts, RECORDER_CLOSING_TEXT_MAX);
@@ -366,10 +353,10 @@ index_db_put(struct index_db *db, const struct meta *m, struct error *err)
         st = buf_cstr(&facts, &json);
     }
     if (st == STATUS_OK) {
-        bind_text(stmt, ":facts", json);
+        index_sql_bind_text(stmt, ":facts", json);
         bind_facts(stmt, m);
         bind_outcome(stmt, m);
-        st = run(db, STMT_PUT, "session row", err);
+        st = run(db, which, "session row", err);
     } else {
         st = error_set(err, st, "no memory for a session row");
     }
@@ -378,22 +365,47 @@ index_db_put(struct index_db *db, const struct meta *m, struct error *err)
 }
 
 enum status
+index_db_put(struct index_db *db, const struct meta *m, struct error *err)
+{
+    return put(db, STMT_PUT, m, err);
+}
+
+enum status
+index_db_replace(struct index_db *db, const struct meta *m, struct error *err)
+{
+    return put(db, STMT_REPLACE, m, err);
+}
+
+enum status
+index_db_was_removed(
+    struct index_db *db, const struct uuid *id, bool *out, struct error *err)
+{
+    sqlite3_stmt *stmt = db->statements[STMT_REMOVED];
+    int64_t was_removed = 0;
+    index_sql_bind_uuid(stmt, ":id", id);
+    const enum status st =
+        index_sql_number(db->db, stmt, "removed", &was_removed, err);
+    *out = was_removed != 0;
+    return st;
+}
+
+enum status
 index_db_status(struct index_db *db, const struct uuid *id,
     enum meta_status *out, struct error *err)
 {
     sqlite3_stmt *stmt = db->statements[STMT_STATUS];
-    bind_uuid(stmt, ":id", id);
+    index_sql_bind_uuid(stmt, ":id", id);
     enum status st = STATUS_OK;
     const int code = sqlite3_step(stmt);
     if (code == SQLITE_DONE) {
         st = error_set(err, STATUS_NOT_FOUND, "the index has no such session");
     } else if (code != SQLITE_ROW) {
-        st = failed(db, "status", err);
+        st = index_sql_failed(db->db, "status", err);
     } else if (!meta_status_parse(
                    (const char *)sqlite3_column_text(stmt, 0), out)) {
         st = error_set(err, STATUS_CORRUPT, "the index has a wrong status");
     }
-    release(stmt);
+    index_sql_release(stmt);
     return st;
 }
 
@@ -416,9 +428,9 @@ index_db_each_active(
         }
     }
     if (st == STATUS_OK && code != SQLITE_DONE) {
-        st = failed(db, "active sessions", err);
+        st = index_sql_failed(db->db, "active sessions", err);
     }
-    release(stmt);
+    index_sql_release(stmt);
     return st;
 }
 
@@ -427,7 +439,7 @@ index_db_fail(struct index_db *db, const struct uuid *id, const char *reason,
     struct error *err)
 {
     sqlite3_stmt *stmt = db->statements[STMT_FAIL];
-    bind_uuid(stmt, ":id", id);
-    bind_text(stmt, ":reason", reason);
+    index_sql_bind_uuid(stmt, ":id", id);
+    index_sql_bind_text(stmt, ":reason", reason);
     return run(db, STMT_FAIL, "failed row", err);
 }

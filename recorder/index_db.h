@@ -12,10 +12,17 @@
 struct index_db;
 
 /* Opens or makes `path` (0600) and brings it to this build's version.
- * STATUS_UNSUPPORTED when a later build wrote it. *is_new_out: it was made. */
+ * STATUS_UNSUPPORTED when a later build wrote it, STATUS_CORRUPT when it is
+ * damaged. *is_partial_out: it was just made, or a rebuilding was broken off,
+ * and does not have all recordings; see index_rebuild.h. */
 enum status index_db_open(const char *path, struct index_db **out,
-    bool *is_new_out, struct error *err) MUST_CHECK;
+    bool *is_partial_out, struct error *err) MUST_CHECK;
 void index_db_close(struct index_db **db);
+
+/* Gives a damaged index and what belongs to it another name:
+ * <path>.damaged-<wall_us>. */
+enum status index_db_put_aside(
+    const char *path, int64_t wall_us, struct error *err) MUST_CHECK;
 
 /* A batch; begin inside a batch does nothing. */
 enum status index_db_begin(struct index_db *db, struct error *err) MUST_CHECK;
@@ -25,6 +32,14 @@ void index_db_rollback(struct index_db *db);
 /* Writes the session's row, new or over the old one. */
 enum status index_db_put(
     struct index_db *db, const struct meta *m, struct error *err) MUST_CHECK;
+
+/* The same, whatever stood in it before, and as the newest row. */
+enum status index_db_replace(
+    struct index_db *db, const struct meta *m, struct error *err) MUST_CHECK;
+
+/* Whether its recording was removed, lawfully. */
+enum status index_db_was_removed(struct index_db *db, const struct uuid *id,
+    bool *out, struct error *err) MUST_CHECK;
 
 /* STATUS_NOT_FOUND when there is no row. */
 enum status index_db_status(struct index_db *db, const struct uuid *id,

@@ -81,6 +81,9 @@ static_assert(RECORDER_READ_MAX > JOURNAL_PAYLOAD_MAX + 64,
 
 #define RECORDER_WORKERS_MAX 4096u
 
+/* The largest index whose pages are checked at a start: 80 ms of CPU. */
+#define RECORDER_INDEX_CHECK_MAX (64ll << 20)
+
 /* For a recorder that is ending to let go of the store. */
 #define LOCK_WAIT_MS 8000u
 

@@ -79,12 +79,12 @@ on_event(void *ctx, const struct journal_record *record, struct error *err)
 }
 
 static enum status
-open_index(struct recorder *r, bool *is_new_out, struct error *err)
+open_index(struct recorder *r, bool *is_partial_out, struct error *err)
 {
     char path[PATH_MAX];
     const enum status st =
         file_join(path, sizeof path, r->env.state_dir, INDEX_FILE, err);
-    return st == STATUS_OK ? index_db_open(path, &r->index, is_new_out, err)
+    return st == STATUS_OK ? index_db_open(path, &r->index, is_partial_out, err)
                            : st;
 }
 
@@ -131,10 +131,10 @@ restore(struct recorder *r, const struct recover_item *item, struct error *err)
 }
 
 static enum status
-restore_all(struct recorder *r, bool is_new_index, struct error *err)
+restore_all(struct recorder *r, bool is_partial, struct error *err)
 {
     enum status st =
-        recover_find(r->index, r->env.state_dir, is_new_index, &r->found, err);
+        recover_find(r->index, r->env.state_dir, is_partial, &r->found, err);
     if (st != STATUS_OK || r->found.count == 0) {
         return st;
     }
@@ -165,12 +165,12 @@ set_up(struct recorder *r, const struct recorder_options *options,
     enum status st = press_new(
         options->signer, options->clock, RECORDER_ZSTD_LEVEL, &r->press, err);
     r->env.press = r->press;
-    bool is_new_index = false;
+    bool is_partial = false;
     if (st == STATUS_OK) {
         st = make_journal_dir(r, err);
     }
     if (st == STATUS_OK) {
-        st = open_index(r, &is_new_index, err);
+        st = open_index(r, &is_partial, err);
     }
     if (st == STATUS_OK) {
         st = daily_file_new(&r->env, &r->daily, err);
@@ -178,7 +178,7 @@ set_up(struct recorder *r, const struct recorder_options *options,
     if (st == STATUS_OK) {
         st = daily_file_finish_old(r->daily, err);
     }
-    return st == STATUS_OK ? restore_all(r, is_new_index, err) : st;
+    return st == STATUS_OK ? restore_all(r, is_partial, err) : st;
 }
 
 enum status

@@ -3,8 +3,8 @@
 
 #include "base/file.h"
 #include "recorder/frame_file.h"
+#include "recorder/store_walk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -45,67 +45,58 @@ list_add(void *ctx, const struct uuid *id, const char *file, struct error *err)
     return STATUS_OK;
 }
 
-/* --- without an index ---------------------------------------------------- */
+/* --- without a whole index ----------------------------------------------- */
 
-#define RECORDINGS_DEPTH 3 /* YYYY, MM, DD */
-#define SUFFIX           ".cast.zst"
-
-static bool
-parse_file_name(const char *name, struct uuid *out)
-{
-    const struct span s = span_str(name);
-    return s.len == UUID_TEXT_LEN + sizeof SUFFIX - 1 &&
-           strcmp(name + UUID_TEXT_LEN, SUFFIX) == 0 &&
-           uuid_parse(span_of(s.ptr, UUID_TEXT_LEN), out);
-}
-
-/* Walks `rel`, a folder `depth` levels above the files. */
+/* A file that is not finished, and that no row speaks of. */
 static enum status
-scan(const char *state_dir, const char *rel, int depth,
-    struct recover_list *out, struct error *err)
+add_unfinished(struct index_db *index, const char *state_dir,
+    const struct store_item *item, struct recover_list *out, struct error *err)
 {
     char path[PATH_MAX];
-    enum status st = file_join(path, sizeof path, state_dir, rel, err);
-    if (st != STATUS_OK) {
+    enum meta_status ignored;
+    enum status st = file_join(path, sizeof path, state_dir, item->file, err);
+    if (st != STATUS_OK || frame_file_has_table(path)) {
         return st;
     }
-    DIR *dir = opendir(path);
-    if (dir == NULL) {
-        return errno == ENOENT ? STATUS_OK
-                               : error_sys(err, errno, "open %s", path);
+    struct error why = {.code = STATUS_OK};
+    st = index_db_status(index, &item->id, &ignored, &why);
+    if (st == STATUS_NOT_FOUND) {
+        return list_add(out, &item->id, item->file, err);
     }
-    for (;;) {
-        const struct dirent *entry = readdir(dir);
-        if (entry == NULL || st != STATUS_OK) {
+    return st == STATUS_OK ? st : error_set(err, st, "%s", why.text);
+}
+
+static enum status
+scan(struct index_db *index, const char *state_dir, struct recover_list *out,
+    struct error *err)
+{
+    struct store_walk *walk = NULL;
+    struct error end = {.code = STATUS_OK};
+    struct store_item item;
+    enum status st = store_walk_open(state_dir, false, &walk, err);
+    while (st == STATUS_OK) {
+        st = store_walk_next(walk, &item, &end);
+        if (st == STATUS_CLOSED) {
             break;
         }
-        if (entry->d_name[0] == '.') {
-            continue;
-        }
-        char below[PATH_MAX];
-        struct uuid id;
-        st = file_join(below, sizeof below, rel, entry->d_name, err);
-        if (st == STATUS_OK && depth > 0) {
-            st = scan(state_dir, below, depth - 1, out, err);
-        } else if (st == STATUS_OK && parse_file_name(entry->d_name, &id) &&
-                   file_join(path, sizeof path, state_dir, below, NULL) ==
-                       STATUS_OK &&
-                   !frame_file_has_table(path)) {
-            st = list_add(out, &id, below, err);
+        if (st != STATUS_OK) {
+            st = error_set(err, st, "%s", end.text);
+        } else if (item.kind == STORE_RECORDING) {
+            st = add_unfinished(index, state_dir, &item, out, err);
         }
     }
-    (void)closedir(dir);
-    return st;
+    store_walk_close(&walk);
+    return st == STATUS_CLOSED ? STATUS_OK : st;
 }
 
 enum status
-recover_find(struct index_db *index, const char *state_dir, bool is_new_index,
+recover_find(struct index_db *index, const char *state_dir, bool is_partial,
     struct recover_list *out, struct error *err)
 {
     struct recover_list list = {NULL, 0, 0};
     enum status st = index_db_each_active(index, list_add, &list, err);
-    if (st == STATUS_OK && is_new_index) {
-        st = scan(state_dir, "recordings", RECORDINGS_DEPTH, &list, err);
+    if (st == STATUS_OK && is_partial) {
+        st = scan(index, state_dir, &list, err);
     }
     if (st != STATUS_OK) {
         recover_list_free(&list);
@@ -190,8 +181,12 @@ open_session(const struct session_env *env, struct index_db *index,
     if (st == STATUS_OK && known != META_ACTIVE) {
         return STATUS_OK; /* finished before its records were released */
     }
-    if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
-        return st;
+    bool was_removed = false;
+    if (st == STATUS_NOT_FOUND) {
+        st = index_db_was_removed(index, &m->id, &was_removed, err);
+    }
+    if (st != STATUS_OK || was_removed) {
+        return st; /* it may not come back out of the journal */
     }
     char file[META_FILE_MAX];
     struct error why = {.code = STATUS_OK};

@@ -21,13 +21,14 @@ struct recover_list {
 };
 void recover_list_free(struct recover_list *l);
 
-/* Sessions that the index calls active; and if the index was just made, those
- * whose file has no seek table yet. */
+/* Sessions that the index calls active; and if it does not have all
+ * recordings, those without a row whose file has no seek table yet. */
 enum status recover_find(struct index_db *index, const char *state_dir,
-    bool is_new_index, struct recover_list *out, struct error *err) MUST_CHECK;
+    bool is_partial, struct recover_list *out, struct error *err) MUST_CHECK;
 
 /* What an OPEN record begins: a session from its file if there is one, a new
- * one otherwise, and none (*out stays NULL) if it is finished. */
+ * one otherwise, and none (*out stays NULL) if it is finished, or was removed
+ * since. */
 enum status recover_open(const struct session_env *env, struct index_db *index,
     const struct uuid *worker, const struct journal_record *open,
     struct session_file **out, struct error *err) MUST_CHECK;

@@ -7,8 +7,9 @@
 #include <stddef.h>
 
 extern const char index_sql_1[];
+extern const char index_sql_2[];
 
-static const char *const migrations[] = {index_sql_1};
+static const char *const migrations[] = {index_sql_1, index_sql_2};
 static_assert(sizeof migrations / sizeof migrations[0] == INDEX_VERSION,
     "one migration a version");
 

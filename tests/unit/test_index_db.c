@@ -1,4 +1,5 @@
 #include "recorder/index_db.h"
+#include "recorder/index_rebuild.h"
 
 #include "schema/index.h"
 #include "tests/support/temp_dir.h"
@@ -21,12 +22,13 @@ static int
 set_up(void **state)
 {
     struct shelf *s = calloc(1, sizeof *s);
-    bool is_new = false;
+    bool is_partial = false;
     assert_non_null(s);
     temp_dir_make(s->dir);
     snprintf(s->path, sizeof s->path, "%s/index.db", s->dir);
-    assert_int_equal(index_db_open(s->path, &s->db, &is_new, NULL), STATUS_OK);
-    assert_true(is_new);
+    assert_int_equal(
+        index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_OK);
+    assert_true(is_partial);
     *state = s;
     return 0;
 }
@@ -36,8 +38,7 @@ tear_down(void **state)
 {
     struct shelf *s = *state;
     index_db_close(&s->db);
-    assert_int_equal(unlink(s->path), 0); /* -wal and -shm went with close */
-    assert_int_equal(rmdir(s->dir), 0);
+    temp_dir_remove(s->dir);
     free(s);
     return 0;
 }
@@ -90,14 +91,24 @@ test_open(void **state)
 {
     struct shelf *s = *state;
     struct stat sb;
-    bool is_new = true;
+    bool is_partial = true;
     assert_int_equal(stat(s->path, &sb), 0);
     assert_int_equal(sb.st_mode & 0777, 0600);
     assert_row(s, "PRAGMA journal_mode", "wal");
-    assert_row(s, "PRAGMA user_version", "1");
+    assert_row(s, "PRAGMA user_version", "2");
     index_db_close(&s->db);
-    assert_int_equal(index_db_open(s->path, &s->db, &is_new, NULL), STATUS_OK);
-    assert_false(is_new);
+    assert_int_equal(
+        index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_OK);
+    assert_true(is_partial);
+    struct index_rebuild *r = NULL;
+    assert_int_equal(index_rebuild_begin(s->db, 1, &r, NULL), STATUS_OK);
+    assert_int_equal(index_rebuild_end(r, NULL), STATUS_OK);
+    index_rebuild_close(&r);
+    assert_int_equal(index_db_commit(s->db, NULL), STATUS_OK);
+    index_db_close(&s->db);
+    assert_int_equal(
+        index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_OK);
+    assert_false(is_partial);
 }
 
 static void
@@ -105,7 +116,7 @@ test_later_version(void **state)
 {
     struct shelf *s = *state;
     sqlite3 *db;
-    bool is_new;
+    bool is_partial;
     index_db_close(&s->db);
     assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
     assert_int_equal(
@@ -113,7 +124,7 @@ test_later_version(void **state)
         SQLITE_OK);
     sqlite3_close(db);
     assert_int_equal(
-        index_db_open(s->path, &s->db, &is_new, NULL), STATUS_UNSUPPORTED);
+        index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_UNSUPPORTED);
 }
 
 static void
@@ -198,6 +209,74 @@ test_active(void **state)
         s, "SELECT count(*) FROM sessions WHERE reason = 'not active'", "0");
 }
 
+/* An index that an earlier version made is brought up, and is whole: but for
+ * one without any session, which may have been broken off at its making. */
+static void
+test_migrated(void **state)
+{
+    struct shelf *s = *state;
+    for (int has_row = 0; has_row < 2; has_row++) {
+        sqlite3 *db;
+        bool is_partial = false;
+        index_db_close(&s->db);
+        assert_int_equal(unlink(s->path), 0);
+        assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
+        assert_int_equal(
+            sqlite3_exec(db, index_migration(0), NULL, NULL, NULL), SQLITE_OK);
+        if (has_row) {
+            assert_int_equal(
+                sqlite3_exec(db,
+                    "INSERT INTO sessions VALUES ("
+                    "'019abc03-0405-7007-8809-0a0b0c0d0e0f', 'complete',"
+                    " 'exec', 'a', '[]', '', '', '', 'n', 'p', '', '[]', 1,"
+                    " 'spdy', '', 1, 2, NULL, '', 0, 0, 0, '', 0, 0, '', '',"
+                    " '', 0)",
+                    NULL, NULL, NULL),
+                SQLITE_OK);
+        }
+        sqlite3_close(db);
+        assert_int_equal(
+            index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_OK);
+        assert_int_equal(is_partial, !has_row);
+        assert_row(s, "PRAGMA user_version", "2");
+    }
+}
+
+static void
+damage(const char *path, long offset)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, offset, SEEK_SET), 0);
+    for (int i = 0; i < 3000; i++) {
+        assert_int_equal(fputc('x', f), 'x');
+    }
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Whether the head is damaged, or a page that opening does not read. */
+static void
+test_damaged(void **state)
+{
+    struct shelf *s = *state;
+    const long offsets[] = {0, 4096 * 3};
+    for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
+        char aside[400];
+        bool is_partial;
+        index_db_close(&s->db);
+        damage(s->path, offsets[i]);
+        assert_int_equal(
+            index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_CORRUPT);
+        assert_int_equal(index_db_put_aside(s->path, 77, NULL), STATUS_OK);
+        snprintf(aside, sizeof aside, "%s.damaged-77", s->path);
+        assert_int_equal(unlink(aside), 0);
+        assert_int_not_equal(access(s->path, F_OK), 0);
+        assert_int_equal(
+            index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_OK);
+        assert_true(is_partial);
+    }
+}
+
 #define INDEX(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -209,6 +288,8 @@ main(void)
         INDEX(test_row),
         INDEX(test_rollback),
         INDEX(test_active),
+        INDEX(test_migrated),
+        INDEX(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
