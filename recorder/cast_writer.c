@@ -1,5 +1,5 @@
-/* See cast_writer.h. The fast path is text that is whole: one scan, one
- * event, no copy but the encoder's. */
+/* See cast_writer.h. The fast path is text that is whole: one look at whether
+ * it is UTF-8, one event, no copy but the encoder's. */
 #include "recorder/cast_writer.h"
 
 #include "base/base64.h"
@@ -145,7 +145,8 @@ put_repaired(struct cast_writer *w, uint64_t time_us, enum cast_code code,
 
 static enum status
 put_text(struct cast_writer *w, uint64_t time_us, enum journal_stream stream,
-    struct span bytes, struct cast_scratch *scratch, struct buf *text)
+    struct span bytes, bool is_valid, struct cast_scratch *scratch,
+    struct buf *text)
 {
     if (bytes.len == 0) {
         return STATUS_OK;
@@ -156,10 +157,8 @@ put_text(struct cast_writer *w, uint64_t time_us, enum journal_stream stream,
     if (st != STATUS_OK) {
         return st;
     }
-    if (utf8_valid_prefix(bytes) == bytes.len) {
-        return put(w, time_us, code, bytes, text);
-    }
-    return put_repaired(w, time_us, code, bytes, scratch, text);
+    return is_valid ? put(w, time_us, code, bytes, text)
+                    : put_repaired(w, time_us, code, bytes, scratch, text);
 }
 
 static enum status
@@ -184,25 +183,24 @@ put_binary(struct cast_writer *w, uint64_t time_us, enum journal_stream stream,
 
 /* --- data ---------------------------------------------------------------- */
 
+/* `valid`: of its beginning is known to be UTF-8. */
 static bool
-is_mostly_invalid(struct span bytes)
+is_mostly_invalid(struct span bytes, size_t valid)
 {
     const size_t limit = bytes.len / RECORDER_BINARY_PART;
     size_t invalid = 0;
     struct span rest = bytes;
-    while (invalid <= limit) {
-        (void)span_skip(&rest, utf8_valid_prefix(rest));
-        if (rest.len == 0) {
-            return false;
-        }
+    (void)span_skip(&rest, valid);
+    while (rest.len > 0 && invalid <= limit) {
         (void)span_skip(&rest, 1);
         invalid++;
+        (void)span_skip(&rest, utf8_valid_prefix(rest));
     }
-    return true;
+    return invalid > limit;
 }
 
 static bool
-is_binary(const struct cast_writer *w, struct span bytes)
+is_binary(const struct cast_writer *w, struct span bytes, size_t valid)
 {
     if (w->is_tty) {
         return false;
@@ -210,7 +208,8 @@ is_binary(const struct cast_writer *w, struct span bytes)
     if (bytes.len > 0 && memchr(bytes.ptr, 0, bytes.len) != NULL) {
         return true;
     }
-    return bytes.len >= RECORDER_BINARY_CHUNK_MIN && is_mostly_invalid(bytes);
+    return bytes.len >= RECORDER_BINARY_CHUNK_MIN &&
+           is_mostly_invalid(bytes, valid);
 }
 
 /* What was carried of the stream, then the chunk. */
@@ -260,14 +259,19 @@ put_data(struct cast_writer *w, const struct journal_record *r,
         return st;
     }
     w->at.bytes[stream] += r->payload.len;
-    if (!w->at.is_binary[stream] && is_binary(w, bytes)) {
-        w->at.is_binary[stream] = true;
-    }
     if (w->at.is_binary[stream]) {
         return put_binary(w, time_us, stream, bytes, scratch, text);
     }
-    carry(w, stream, &bytes);
-    return put_text(w, time_us, stream, bytes, scratch, text);
+    const size_t valid = utf8_valid_prefix(bytes);
+    if (is_binary(w, bytes, valid)) {
+        w->at.is_binary[stream] = true;
+        return put_binary(w, time_us, stream, bytes, scratch, text);
+    }
+    if (valid < bytes.len) {
+        carry(w, stream, &bytes);
+    }
+    return put_text(
+        w, time_us, stream, bytes, valid == bytes.len, scratch, text);
 }
 
 enum status
@@ -288,7 +292,7 @@ flush_stream(struct cast_writer *w, enum journal_stream stream,
     const size_t len = w->at.carry_len[stream];
     w->at.carry_len[stream] = 0;
     return put_text(w, cast_writer_time_us(w, mono_ns), stream,
-        span_of(w->at.carry[stream], len), scratch, text);
+        span_of(w->at.carry[stream], len), false, scratch, text);
 }
 
 enum status

@@ -1,17 +1,23 @@
-/* JSON strings: eight bytes a step as long as all of them mean themselves;
- * single bytes are looked at only around what must be escaped.
+/* JSON strings: sixteen bytes a step, copied as they are up to the first that
+ * must be escaped. Output of programs is full of such bytes (line ends,
+ * quotes, terminal escapes), so what matters is how little is done around one.
  */
 #include "schema/json_text.h"
 
 #include "schema/utf8.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#else
+#include <endian.h>
+#endif
 
-#define EVERY_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
-#define DEL           0x7F
-#define STEP          8u
-#define ESCAPED_MAX   6u /* \\u00XX */
-#define BLOCK         4096u
+#define DEL         0x7F
+#define STEP        16u
+#define ESCAPED_MAX 6u /* \\u00XX */
+#define WINDOW      64u
+#define BLOCK       4096u
 
 static bool
 is_plain(uint8_t c)
@@ -19,37 +25,59 @@ is_plain(uint8_t c)
     return c >= 0x20 && c != '"' && c != '\\' && c != DEL;
 }
 
-/* A high bit in each byte of `v` that is zero. A borrow may mark more bytes
- * above a zero one, so the answer is only ever used as yes or no. */
+/* special_bytes: which of STEP bytes are not plain, the first in bit 0. */
+#ifdef __SSE2__
+static uint32_t
+special_bytes(const uint8_t *p)
+{
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
+    const __m128i del = _mm_cmpeq_epi8(v, _mm_set1_epi8(DEL));
+    const __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
+    const __m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+    return (uint32_t)_mm_movemask_epi8(
+        _mm_or_si128(_mm_or_si128(low, del), _mm_or_si128(quote, slash)));
+}
+#else
+#define EVERY_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* The high bit of each byte that is zero in `v`, exactly. */
 static uint64_t
 zero_bytes(uint64_t v)
 {
-    return (v - EVERY_BYTE(0x01)) & ~v & EVERY_BYTE(0x80);
+    const uint64_t low = (v & EVERY_BYTE(0x7F)) + EVERY_BYTE(0x7F);
+    return ~(low | v) & EVERY_BYTE(0x80);
 }
 
-/* Nonzero when one of eight bytes is not plain. */
-static uint64_t
-special_bytes(uint64_t v)
-{
-    const uint64_t control =
-        (v - EVERY_BYTE(0x20)) & ~v & EVERY_BYTE(0x80); /* below 0x20 */
-    return control | zero_bytes(v ^ EVERY_BYTE('"')) |
-           zero_bytes(v ^ EVERY_BYTE('\\')) | zero_bytes(v ^ EVERY_BYTE(DEL));
-}
-
-static uint64_t
-load8(const uint8_t *p)
+static uint32_t
+special_of_8(const uint8_t *p)
 {
     uint64_t v;
     memcpy(&v, p, sizeof v);
-    return v;
+    v = le64toh(v);
+    const uint64_t marks =
+        zero_bytes(v & EVERY_BYTE(0xE0)) | zero_bytes(v ^ EVERY_BYTE(DEL)) |
+        zero_bytes(v ^ EVERY_BYTE('"')) | zero_bytes(v ^ EVERY_BYTE('\\'));
+    /* Moves bit 8 i to bit 56 + i; no two terms of the product meet. */
+    return (uint32_t)((marks >> 7) * UINT64_C(0x0102040810204080) >> 56);
 }
+
+static uint32_t
+special_bytes(const uint8_t *p)
+{
+    return special_of_8(p) | special_of_8(p + 8) << 8;
+}
+#endif
 
 static size_t
 plain_prefix(struct span s)
 {
     size_t at = 0;
-    while (s.len - at >= STEP && special_bytes(load8(s.ptr + at)) == 0) {
+    while (s.len - at >= STEP) {
+        const uint32_t special = special_bytes(s.ptr + at);
+        if (special != 0) {
+            return at + (size_t)__builtin_ctz(special);
+        }
         at += STEP;
     }
     while (at < s.len && is_plain(s.ptr[at])) {
@@ -59,101 +87,144 @@ plain_prefix(struct span s)
 }
 
 /* The letter behind the backslash, 0 when the long form is needed. */
-static uint8_t
-short_escape(uint8_t c)
-{
-    switch (c) {
-    case '"':
-    case '\\':
-        return c;
-    case '\n':
-        return 'n';
-    case '\r':
-        return 'r';
-    case '\t':
-        return 't';
-    case '\b':
-        return 'b';
-    case '\f':
-        return 'f';
-    default:
-        return 0;
-    }
-}
+static const uint8_t short_escapes[128] = {
+    ['"'] = '"',
+    ['\\'] = '\\',
+    ['\n'] = 'n',
+    ['\r'] = 'r',
+    ['\t'] = 't',
+    ['\b'] = 'b',
+    ['\f'] = 'f',
+};
 
-/* How many bytes stand for `c`. */
-static size_t
-escaped_len(uint8_t c)
-{
-    if (is_plain(c)) {
-        return 1;
-    }
-    return short_escape(c) != 0 ? 2 : 6;
-}
-
-static uint8_t *
+/* `c` is not plain, so below 0x80. */
+static inline uint8_t *
 put_escaped(uint8_t c, uint8_t *to)
 {
     static const char hex[] = "0123456789abcdef";
-    if (is_plain(c)) {
-        *to++ = c;
-        return to;
-    }
-    const uint8_t letter = short_escape(c);
-    *to++ = '\\';
+    const uint8_t letter = short_escapes[c];
+    to[0] = '\\';
+    to[1] = letter;
     if (letter != 0) {
-        *to++ = letter;
-        return to;
+        return to + 2;
     }
-    memcpy(to, "u00", 3);
-    to[3] = (uint8_t)hex[c >> 4];
-    to[4] = (uint8_t)hex[c & 0xF];
-    return to + 5;
+    memcpy(to + 1, "u00", 3);
+    to[4] = (uint8_t)hex[c >> 4];
+    to[5] = (uint8_t)hex[c & 0xF];
+    return to + ESCAPED_MAX;
+}
+
+/* Reads and writes up to STEP bytes beyond `len`: most runs are shorter than
+ * a step, and a copy of known length is one instruction. */
+static inline uint8_t *
+put_run(const uint8_t *from, size_t len, uint8_t *to)
+{
+    memcpy(to, from, STEP);
+    for (size_t at = STEP; at < len; at += STEP) {
+        memcpy(to + at, from + at, STEP);
+    }
+    return to + len;
 }
 
 static uint8_t *
-put_text(struct span text, uint8_t *to)
+put_window(const uint8_t *from, uint8_t *to)
 {
-    const uint8_t *at = text.ptr;
-    size_t left = text.len;
-    while (left > 0) {
-        size_t n = left < STEP ? left : STEP;
-        if (n == STEP && special_bytes(load8(at)) == 0) {
-            memcpy(to, at, STEP);
-            to += STEP;
-        } else {
-            for (size_t i = 0; i < n; i++) {
-                to = put_escaped(at[i], to);
-            }
-        }
-        at += n;
+    uint64_t special = 0;
+    for (unsigned i = 0; i < WINDOW; i += STEP) {
+        special |= (uint64_t)special_bytes(from + i) << i;
+    }
+    size_t done = 0;
+    for (; special != 0; special &= special - 1) {
+        const size_t at = (size_t)__builtin_ctzll(special);
+        to = put_run(from + done, at - done, to);
+        to = put_escaped(from[at], to);
+        done = at + 1;
+    }
+    return put_run(from + done, WINDOW - done, to);
+}
+
+/* What is too short for a window. */
+static uint8_t *
+put_rest(const uint8_t *from, size_t left, uint8_t *to)
+{
+    while (left >= STEP) {
+        const uint32_t special = special_bytes(from);
+        const size_t n = special == 0 ? STEP : (size_t)__builtin_ctz(special);
+        memcpy(to, from, STEP);
+        to += n;
+        from += n;
         left -= n;
+        if (special != 0) {
+            to = put_escaped(*from++, to);
+            left--;
+        }
+    }
+    for (; left > 0; from++, left--) {
+        if (is_plain(*from)) {
+            *to++ = *from;
+        } else {
+            to = put_escaped(*from, to);
+        }
     }
     return to;
 }
 
-/* Room is made for the worst case, a block at a time; close to the cap of
- * `out`, where the worst case has no room but the text may, byte by byte. */
+/* Writes up to STEP bytes beyond what it returns. */
+static uint8_t *
+put_text(struct span text, uint8_t *to)
+{
+    while (text.len >= WINDOW + STEP) {
+        to = put_window(text.ptr, to);
+        (void)span_skip(&text, WINDOW);
+    }
+    return put_rest(text.ptr, text.len, to);
+}
+
+/* How many of the next bytes have room whatever they are. */
+static size_t
+sure_bytes(const struct buf *out, size_t len)
+{
+    const size_t room = buf_room(out);
+    const size_t sure = room < STEP ? 0 : (room - STEP) / ESCAPED_MAX;
+    const size_t most = len < BLOCK ? len : BLOCK;
+    return most < sure ? most : sure;
+}
+
+/* Close to the cap of `out` the worst case has no room, but the text may. */
+static enum status
+append_byte(uint8_t c, struct buf *out)
+{
+    uint8_t text[ESCAPED_MAX];
+    if (is_plain(c)) {
+        return buf_append_u8(out, c);
+    }
+    return buf_append(
+        out, span_of(text, (size_t)(put_escaped(c, text) - text)));
+}
+
+static enum status
+append_block(struct span block, struct buf *out)
+{
+    uint8_t *tail = NULL;
+    const enum status st =
+        buf_reserve(out, block.len * ESCAPED_MAX + STEP, &tail);
+    if (st == STATUS_OK) {
+        buf_commit(out, (size_t)(put_text(block, tail) - tail));
+    }
+    return st;
+}
+
 static enum status
 append_escaped(struct span text, struct buf *out)
 {
-    while (text.len > 0) {
-        const size_t sure = buf_room(out) / ESCAPED_MAX;
-        size_t n = text.len < BLOCK ? text.len : BLOCK;
-        if (n > sure) {
-            n = sure > 0 ? sure : 1;
-        }
-        const size_t most = sure > 0 ? n * ESCAPED_MAX : escaped_len(*text.ptr);
-        struct span block = SPAN_EMPTY;
-        uint8_t *tail = NULL;
-        const enum status st = buf_reserve(out, most, &tail);
-        if (st != STATUS_OK) {
-            return st;
-        }
-        (void)span_take(&text, n, &block);
-        buf_commit(out, (size_t)(put_text(block, tail) - tail));
+    enum status st = STATUS_OK;
+    while (text.len > 0 && st == STATUS_OK) {
+        const size_t sure = sure_bytes(out, text.len);
+        struct span head = SPAN_EMPTY;
+        (void)span_take(&text, sure > 0 ? sure : 1, &head);
+        st = sure > 0 ? append_block(head, out) : append_byte(*head.ptr, out);
     }
-    return STATUS_OK;
+    return st;
 }
 
 enum status

@@ -2,6 +2,15 @@
 kubetape_unit_test(journal schema)
 kubetape_unit_test(utf8 schema)
 kubetape_unit_test(json_text schema)
+# The same once more without SSE2, as other processors have it.
+add_executable(test_json_text_portable
+  unit/test_json_text.c ../schema/json_text.c)
+target_compile_options(test_json_text_portable PRIVATE -U__SSE2__)
+target_link_libraries(test_json_text_portable
+  PRIVATE schema test_support project_flags PkgConfig::CMOCKA)
+add_test(NAME unit.json_text_portable COMMAND test_json_text_portable)
+set_tests_properties(unit.json_text_portable
+  PROPERTIES LABELS unit TIMEOUT 120)
 kubetape_unit_test(meta schema)
 kubetape_unit_test(control schema)
 kubetape_unit_test(cast schema)

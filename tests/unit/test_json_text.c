@@ -45,7 +45,7 @@ only_what_must_be_is_escaped(void **state)
         SPAN_LIT("\0\1\33\37\177"), "\"\\u0000\\u0001\\u001b\\u001f\\u007f\"");
 }
 
-/* Every byte below 0x80 at every place of the eight-byte step. */
+/* Every byte below 0x80 at every place of two steps and what is behind. */
 static void
 every_byte_is_found_at_every_place(void **state)
 {
@@ -53,8 +53,8 @@ every_byte_is_found_at_every_place(void **state)
     struct buf out;
     buf_init(&out, 256);
     for (unsigned c = 0; c < 0x80; c++) {
-        for (size_t at = 0; at < 20; at++) {
-            uint8_t text[20];
+        for (size_t at = 0; at < 40; at++) {
+            uint8_t text[40];
             memset(text, 'x', sizeof text);
             text[at] = (uint8_t)c;
             buf_clear(&out);
