@@ -14,25 +14,16 @@
 #include <unistd.h>
 
 static enum status
-load_key(const char *state, const char *flag, struct ed25519_public *out,
-    struct error *err)
+load_keys(
+    const char *state, const char *flag, struct key_set *out, struct error *err)
 {
     char path[PATH_MAX];
-    struct buf pem;
-    enum status st = STATUS_OK;
-    if (flag == NULL) {
-        st = file_join(path, sizeof path, state, "keys/seal.pub.pem", err);
+    if (flag != NULL) {
+        return key_set_load(flag, out, err);
     }
-    buf_init(&pem, PLAYER_SMALL_FILE_MAX);
-    const char *name = flag == NULL ? path : flag;
-    if (st == STATUS_OK) {
-        st = file_read(name, &pem, err);
-    }
-    if (st == STATUS_OK) {
-        st = ed25519_public_from_pem(buf_view(&pem), out, err);
-    }
-    buf_fini(&pem);
-    return st == STATUS_OK ? st : error_in(err, st, "the public key %s", name);
+    const enum status st =
+        file_join(path, sizeof path, state, "keys/seal.pub.pem", err);
+    return st == STATUS_OK ? key_set_load(path, out, err) : st;
 }
 
 static void
@@ -199,15 +190,19 @@ static int
 verify(const char *state, const char *key_flag, struct store_entry *entry,
     struct error *err)
 {
-    struct ed25519_public key;
+    struct key_set keys;
     struct verify_report report;
     unsigned shown = 0;
-    if (load_key(state, key_flag, &key, err) != STATUS_OK) {
+    if (load_keys(state, key_flag, &keys, err) != STATUS_OK) {
         return EXIT_COULD_NOT;
     }
     const bool shows = isatty(STDERR_FILENO);
-    const enum status st = verify_file(
-        entry->path, &key, shows ? show_progress : NULL, &shown, &report, err);
+    const struct verify_options options = {
+        .keys = &keys,
+        .progress = shows ? show_progress : NULL,
+        .ctx = &shown,
+    };
+    const enum status st = verify_file(entry->path, &options, &report, err);
     if (shows && shown > 0) {
         fprintf(stderr, "\r\033[K");
     }

@@ -3,7 +3,6 @@
  * not a signal. */
 #include "player/frame_map.h"
 
-#include "base/file.h"
 #include "schema/seal.h"
 #include "schema/seek.h"
 #include <string.h>
@@ -16,11 +15,6 @@
 #define SEEK_FOOTER_LEN    9u /* seekable format, "Seek_Table_Footer" */
 #define SKIPPABLE_HEAD_LEN 8u
 
-struct source {
-    int fd;
-    uint64_t len;
-};
-
 static uint32_t
 le32(const uint8_t *b)
 {
@@ -28,19 +22,20 @@ le32(const uint8_t *b)
            (uint32_t)b[3] << 24;
 }
 
-/* Up to `want` bytes; fewer only at the end of the file. */
+/* Up to `want` bytes; fewer only where the file ended when it was opened. */
 static enum status
-peek(const struct source *s, uint64_t offset, uint8_t *dst, size_t want,
+peek(struct recording_source *s, uint64_t offset, uint8_t *dst, size_t want,
     size_t *got_out, struct error *err)
 {
+    const uint64_t len = recording_source_len(s);
     *got_out = 0;
-    if (offset >= s->len) {
+    if (offset >= len) {
         return STATUS_OK;
     }
-    if (want > s->len - offset) {
-        want = (size_t)(s->len - offset);
+    if (want > len - offset) {
+        want = (size_t)(len - offset);
     }
-    return file_pread(s->fd, dst, want, (off_t)offset, got_out, err);
+    return recording_source_pread(s, dst, want, offset, got_out, err);
 }
 
 /* RFC 8878 3.1.1.1: how long magic and frame header are, from the descriptor
@@ -67,9 +62,10 @@ block_len(uint32_t head)
 
 /* Where the frame ends, or a place beyond the file when it is cut. */
 static enum status
-text_frame_end(const struct source *s, uint64_t offset, uint8_t descriptor,
+text_frame_end(struct recording_source *s, uint64_t offset, uint8_t descriptor,
     uint64_t *end_out, struct error *err)
 {
+    const uint64_t file_len = recording_source_len(s);
     uint64_t at = offset + head_len(descriptor);
     uint32_t head = 0;
     do {
@@ -80,12 +76,12 @@ text_frame_end(const struct source *s, uint64_t offset, uint8_t descriptor,
             return st;
         }
         if (got < sizeof b) {
-            *end_out = s->len + 1;
+            *end_out = file_len + 1;
             return STATUS_OK;
         }
         head = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16;
         at += block_len(head);
-    } while ((head & 1) == 0 && at <= s->len);
+    } while ((head & 1) == 0 && at <= file_len);
     const bool has_checksum = (descriptor & 0x04) != 0;
     *end_out = at + (has_checksum ? 4 : 0);
     return STATUS_OK;
@@ -102,21 +98,21 @@ skippable_kind(uint32_t magic, uint64_t len)
 
 /* Bytes at the end of the file that are too few to tell what they begin. */
 static enum status
-cut_at(const struct source *s, uint64_t offset, struct frame *out)
+cut_at(const struct recording_source *s, uint64_t offset, struct frame *out)
 {
     *out = (struct frame){
         .kind = FRAME_CUT,
         .offset = offset,
-        .len = s->len - offset,
+        .len = recording_source_len(s) - offset,
     };
     return STATUS_OK;
 }
 
 static enum status
-finish(const struct source *s, enum frame_kind kind, uint64_t offset,
+finish(const struct recording_source *s, enum frame_kind kind, uint64_t offset,
     uint64_t end, struct frame *out)
 {
-    if (end > s->len) {
+    if (end > recording_source_len(s)) {
         return cut_at(s, offset, out);
     }
     *out = (struct frame){.kind = kind, .offset = offset, .len = end - offset};
@@ -124,27 +120,25 @@ finish(const struct source *s, enum frame_kind kind, uint64_t offset,
 }
 
 enum status
-frame_map_at(int fd, uint64_t file_len, uint64_t offset, struct frame *out,
+frame_map_at(struct recording_source *s, uint64_t offset, struct frame *out,
     struct error *err)
 {
-    const struct source s = {.fd = fd, .len = file_len};
-    if (offset >= file_len) {
+    if (offset >= recording_source_len(s)) {
         return error_set(err, STATUS_CLOSED, "end of the file");
     }
     uint8_t head[SKIPPABLE_HEAD_LEN];
     size_t got = 0;
-    enum status st = peek(&s, offset, head, sizeof head, &got, err);
+    enum status st = peek(s, offset, head, sizeof head, &got, err);
     if (st != STATUS_OK) {
         return st;
     }
     if (got < sizeof head) { /* no frame is as short as that */
-        return cut_at(&s, offset, out);
+        return cut_at(s, offset, out);
     }
     const uint32_t magic = le32(head);
     if ((magic & ~0xFu) == SKIPPABLE_MAGIC) {
         const uint64_t len = SKIPPABLE_HEAD_LEN + (uint64_t)le32(head + 4);
-        return finish(
-            &s, skippable_kind(magic, len), offset, offset + len, out);
+        return finish(s, skippable_kind(magic, len), offset, offset + len, out);
     }
     if (magic != FRAME_MAGIC) {
         return error_set(err, STATUS_CORRUPT,
@@ -152,8 +146,8 @@ frame_map_at(int fd, uint64_t file_len, uint64_t offset, struct frame *out,
             (unsigned long long)offset);
     }
     uint64_t end = 0;
-    st = text_frame_end(&s, offset, head[4], &end, err);
-    return st == STATUS_OK ? finish(&s, FRAME_TEXT, offset, end, out) : st;
+    st = text_frame_end(s, offset, head[4], &end, err);
+    return st == STATUS_OK ? finish(s, FRAME_TEXT, offset, end, out) : st;
 }
 
 /* A seal's first bytes: magic and content length, little-endian. */
@@ -169,7 +163,8 @@ static const uint8_t seal_head[] = {
 };
 
 enum status
-frame_map_has_seal(int fd, uint64_t from, bool *has_out, struct error *err)
+frame_map_has_seal(
+    struct recording_source *s, uint64_t from, bool *has_out, struct error *err)
 {
     uint8_t bytes[4096];
     size_t got = sizeof bytes;
@@ -177,7 +172,7 @@ frame_map_has_seal(int fd, uint64_t from, bool *has_out, struct error *err)
     for (uint64_t at = from; got == sizeof bytes;
          at += sizeof bytes - sizeof seal_head + 1) {
         const enum status st =
-            file_pread(fd, bytes, sizeof bytes, (off_t)at, &got, err);
+            recording_source_pread(s, bytes, sizeof bytes, at, &got, err);
         if (st != STATUS_OK) {
             return st;
         }
@@ -191,23 +186,25 @@ frame_map_has_seal(int fd, uint64_t from, bool *has_out, struct error *err)
 }
 
 enum status
-frame_map_ends_with_table(
-    int fd, uint64_t file_len, bool *ends_out, struct error *err)
+frame_map_table_len(
+    struct recording_source *s, uint64_t *len_out, struct error *err)
 {
+    const uint64_t file_len = recording_source_len(s);
     uint8_t footer[SEEK_FOOTER_LEN];
     size_t table_len = 0;
     size_t count = 0;
     size_t got = 0;
+    *len_out = 0;
     if (file_len < sizeof footer) {
-        *ends_out = false;
         return STATUS_OK;
     }
-    const enum status st = file_pread(fd, footer, sizeof footer,
-        (off_t)(file_len - sizeof footer), &got, err);
-    if (st == STATUS_OK) {
-        *ends_out =
-            got == sizeof footer && seek_footer_decode(span_of(footer, got),
-                                        &table_len, &count) == STATUS_OK;
+    const enum status st = recording_source_pread(
+        s, footer, sizeof footer, file_len - sizeof footer, &got, err);
+    if (st == STATUS_OK && got == sizeof footer &&
+        seek_footer_decode(span_of(footer, got), &table_len, &count) ==
+            STATUS_OK &&
+        table_len <= file_len) {
+        *len_out = table_len;
     }
     return st;
 }

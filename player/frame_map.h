@@ -8,6 +8,7 @@
 #define PLAYER_FRAME_MAP_H
 
 #include "base/status.h"
+#include "player/recording_source.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,15 +28,15 @@ struct frame {
 
 /* The frame at `offset`; STATUS_CLOSED at the end of the file, STATUS_CORRUPT
  * when nothing there is a frame. */
-enum status frame_map_at(int fd, uint64_t file_len, uint64_t offset,
+enum status frame_map_at(struct recording_source *s, uint64_t offset,
     struct frame *out, struct error *err) MUST_CHECK;
 
 /* Whether a seal's head stands anywhere in the file from byte `from` on: what
  * tells a frame whose length was altered from one that a crash cut. */
-enum status frame_map_has_seal(
-    int fd, uint64_t from, bool *has_out, struct error *err) MUST_CHECK;
-/* Whether the file ends as a seek table does. */
-enum status frame_map_ends_with_table(
-    int fd, uint64_t file_len, bool *ends_out, struct error *err) MUST_CHECK;
+enum status frame_map_has_seal(struct recording_source *s, uint64_t from,
+    bool *has_out, struct error *err) MUST_CHECK;
+/* How long the seek table is that the file ends with, or seems to; else 0. */
+enum status frame_map_table_len(struct recording_source *s, uint64_t *len_out,
+    struct error *err) MUST_CHECK;
 
 #endif

@@ -10,6 +10,13 @@
 /* A piece of compressed or decompressed text in hand. */
 #define PLAYER_CHUNK_BYTES (128u << 10)
 
+/* The same of a verifier: the frames of a recording in one go, which spares
+ * zstd a copy of their text. */
+#define PLAYER_VERIFY_BYTES (512u << 10)
+
+/* Trusted keys, and those that they led to. */
+#define PLAYER_KEYS_MAX 64
+
 /* Frames and seals of one file: at a seal a second, 24 days. */
 #define PLAYER_FRAMES_MAX (1u << 22)
 

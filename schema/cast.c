@@ -398,3 +398,52 @@ cast_event_decode(struct span line, struct buf *scratch, struct cast_event *out,
     }
     return STATUS_OK;
 }
+
+/* ---- events, glanced at ---- */
+
+static bool
+is_letter(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* `.000345` */
+static bool
+peek_micros(struct span *s, uint64_t *out)
+{
+    struct span digits = SPAN_EMPTY;
+    if (s->len == 0 || s->ptr[0] != '.' || !span_skip(s, 1) ||
+        !span_take(s, US_DIGITS, &digits)) {
+        return false;
+    }
+    return span_to_u64(digits, US_PER_S - 1, out);
+}
+
+bool
+cast_event_peek(struct span line, struct cast_event *out)
+{
+    uint64_t seconds = 0;
+    uint64_t micros = 0;
+    struct span s = line;
+    if (s.len == 0 || s.ptr[0] != '[' || !span_skip(&s, 1)) {
+        return false;
+    }
+    const struct span whole = take_digits(&s);
+    if ((whole.len > 1 && whole.ptr[0] == '0') ||
+        !span_to_u64(whole, SECONDS_MAX, &seconds) ||
+        !peek_micros(&s, &micros)) {
+        return false;
+    }
+    /* `, "o", "`, the data, `"]` */
+    if (s.len < 10 || memcmp(s.ptr, ", \"", 3) != 0 || !is_letter(s.ptr[3]) ||
+        memcmp(s.ptr + 4, "\", \"", 4) != 0 ||
+        memcmp(s.ptr + s.len - 2, "\"]", 2) != 0) {
+        return false;
+    }
+    *out = (struct cast_event){
+        .time_us = seconds * US_PER_S + micros,
+        .code = (char)s.ptr[3],
+        .data = SPAN_EMPTY,
+    };
+    return true;
+}

@@ -60,5 +60,9 @@ struct cast_event {
  * spacing, precision and codes are read, numbers with exponents are not. */
 enum status cast_event_decode(struct span line, struct buf *scratch,
     struct cast_event *out, struct error *err) MUST_CHECK;
+/* Time and code of a line that cast_event_encode wrote, at the cost of its
+ * first bytes: the data is not looked at, and left empty. False of any other
+ * line, which may be an event all the same. */
+bool cast_event_peek(struct span line, struct cast_event *out);
 
 #endif

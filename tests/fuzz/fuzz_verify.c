@@ -27,7 +27,11 @@ read_events(const char *path)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct ed25519_public key = {.bytes = {1}};
+    static const struct key_set keys = {
+        .keys = {{.bytes = {1}}},
+        .count = 1,
+    };
+    static const struct verify_options options = {.keys = &keys};
     char path[64];
     struct verify_report report;
     struct error err = {.code = STATUS_OK};
@@ -35,7 +39,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(fd >= 0);
     assert(write(fd, data, size) == (ssize_t)size);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    if (verify_file(path, &key, NULL, NULL, &report, &err) == STATUS_OK) {
+    if (verify_file(path, &options, &report, &err) == STATUS_OK) {
         assert(!report.is_final);
         assert(report.sealed_len == 0);
         assert(report.seals == 0 || report.problem_count > 0);

@@ -100,6 +100,65 @@ event_survives_the_round_trip(void **state)
     buf_fini(&scratch);
 }
 
+static bool
+peek(struct span line, struct cast_event *out)
+{
+    struct guard_page g = guard_page_copy(line);
+    const bool is_ours = cast_event_peek(g.bytes, out);
+    guard_page_free(&g);
+    return is_ours;
+}
+
+/* Whatever is glanced at is what decoding says, and no prefix of a line is. */
+static void
+a_glance_agrees_with_decoding(void **state)
+{
+    (void)state;
+    const struct span lines[] = {
+        SPAN_LIT("[0.000000, \"o\", \"\"]"),
+        SPAN_LIT("[12.345678, \"o\", \"$ ls\\r\\n\\u001b[1m\\\"]\"]"),
+        SPAN_LIT("[18446744073708.551615, \"x\", \"0\"]"),
+    };
+    struct buf scratch;
+    buf_init(&scratch, 4096);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct cast_event e;
+        struct cast_event whole;
+        assert_true(peek(lines[i], &e));
+        assert_int_equal(decode(lines[i], &scratch, &whole), STATUS_OK);
+        assert_int_equal(e.time_us, whole.time_us);
+        assert_int_equal(e.code, whole.code);
+        for (size_t len = 0; len < lines[i].len; len++) {
+            const struct span part = span_of(lines[i].ptr, len);
+            const bool looks_whole = peek(part, &e);
+            assert_true(!looks_whole ||
+                        span_eq_str(part, "[12.345678, \"o\", \"$ ls\\r\\n"
+                                          "\\u001b[1m\\\"]"));
+        }
+    }
+    buf_fini(&scratch);
+}
+
+static void
+a_glance_leaves_other_lines_alone(void **state)
+{
+    (void)state;
+    const struct span lines[] = {
+        SPAN_LIT("[0.00000, \"o\", \"five decimals\"]"),
+        SPAN_LIT("[00.000000, \"o\", \"x\"]"),
+        SPAN_LIT("[0.000000,\"o\",\"x\"]"),
+        SPAN_LIT("[0.000000, \"\\u006f\", \"x\"]"),
+        SPAN_LIT("[0.000000, \"o\", \"x\"] "),
+        SPAN_LIT("[-1.000000, \"o\", \"x\"]"),
+        SPAN_LIT("[99999999999999999999.000000, \"o\", \"x\"]"),
+        SPAN_LIT("{\"version\":2}"),
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct cast_event e;
+        assert_false(peek(lines[i], &e));
+    }
+}
+
 static void
 other_writers_lines_are_read(void **state)
 {
@@ -315,6 +374,8 @@ main(void)
         cmocka_unit_test(event_lines_are_exact),
         cmocka_unit_test(line_that_does_not_fit_leaves_nothing),
         cmocka_unit_test(event_survives_the_round_trip),
+        cmocka_unit_test(a_glance_agrees_with_decoding),
+        cmocka_unit_test(a_glance_leaves_other_lines_alone),
         cmocka_unit_test(other_writers_lines_are_read),
         cmocka_unit_test(what_is_no_event_is_refused),
         cmocka_unit_test(caps_of_line_and_scratch_hold),

@@ -9,14 +9,22 @@
 
 static char folder[TEMP_DIR_MAX];
 
+static enum status
+verify_with(const struct recording_maker *m, const char *path,
+    const char *seals, struct verify_report *report)
+{
+    struct error err = {.code = STATUS_OK};
+    const struct key_set keys = {.keys = {m->key}, .count = 1};
+    const struct verify_options options = {.keys = &keys, .seals = seals};
+    return verify_file(path, &options, report, &err);
+}
+
 static void
 run(const struct recording_maker *m, struct span file,
     struct verify_report *report)
 {
-    struct error err = {.code = STATUS_OK};
     const char *path = maker_write(folder, "x.cast.zst", file);
-    assert_int_equal(
-        verify_file(path, &m->key, NULL, NULL, report, &err), STATUS_OK);
+    assert_int_equal(verify_with(m, path, NULL, report), STATUS_OK);
 }
 
 static bool
@@ -374,21 +382,105 @@ test_no_recordings(void **state)
     (void)state;
     struct recording_maker m;
     struct verify_report r;
-    struct error err;
     maker_init(&m);
     maker_header(&m);
     const char *path = maker_write(folder, "x.cast", buf_view(&m.text));
-    assert_int_equal(
-        verify_file(path, &m.key, NULL, NULL, &r, &err), STATUS_UNSUPPORTED);
+    assert_int_equal(verify_with(&m, path, NULL, &r), STATUS_UNSUPPORTED);
     verify_report_fini(&r);
-    assert_int_equal(verify_file("/nonexistent", &m.key, NULL, NULL, &r, &err),
-        STATUS_NOT_FOUND);
+    assert_int_equal(
+        verify_with(&m, "/nonexistent", NULL, &r), STATUS_NOT_FOUND);
     verify_report_fini(&r);
     path = maker_write(folder, "empty", SPAN_EMPTY);
-    assert_int_equal(
-        verify_file(path, &m.key, NULL, NULL, &r, &err), STATUS_OK);
+    assert_int_equal(verify_with(&m, path, NULL, &r), STATUS_OK);
     assert_true(has_problem(&r, "empty"));
     verify_report_fini(&r);
+    maker_fini(&m);
+}
+
+/* The recording's seals alone, one behind the other. */
+static void
+collect_seals(const struct recording_maker *m, struct buf *out)
+{
+    const uint8_t *file = buf_view(&m->file).ptr;
+    size_t end = 0;
+    for (size_t i = 0; i < m->entry_count; i++) {
+        end += m->entries[i].file_len;
+        if (i > 0) { /* the header's frame has none */
+            assert_int_equal(
+                buf_append(
+                    out, span_of(file + end - SEAL_FRAME_LEN, SEAL_FRAME_LEN)),
+                STATUS_OK);
+        }
+    }
+}
+
+static void
+run_beside(const struct recording_maker *m, struct span text, struct span seals,
+    struct verify_report *r)
+{
+    char path[TEMP_DIR_MAX + 16];
+    snprintf(path, sizeof path, "%s/t.cast", folder);
+    (void)maker_write(folder, "t.cast", text);
+    const char *beside = maker_write(folder, "t.cast.seals", seals);
+    assert_int_equal(verify_with(m, path, beside, r), STATUS_OK);
+}
+
+/* Exported text, with its seals in a file of their own. */
+static void
+test_seals_beside(void **state)
+{
+    (void)state;
+    struct recording_maker m;
+    struct verify_report r;
+    struct buf seals;
+    maker_init(&m);
+    maker_whole(&m);
+    buf_init(&seals, 1 << 16);
+    collect_seals(&m, &seals);
+    const struct span text = buf_view(&m.text);
+    const struct span both = buf_view(&seals);
+    run_beside(&m, text, both, &r);
+    assert_int_equal(r.problem_count, 0);
+    assert_true(r.is_final);
+    assert_int_equal(r.seals, 2);
+    assert_int_equal(r.sealed_len, text.len);
+    verify_report_fini(&r);
+
+    m.text.data[m.text.off + text.len - 3] ^= 1;
+    run_beside(&m, text, both, &r);
+    assert_true(has_problem(&r, "the text was altered between byte"));
+    verify_report_fini(&r);
+    m.text.data[m.text.off + text.len - 3] ^= 1;
+
+    run_beside(&m, span_of(text.ptr, text.len - 1), both, &r);
+    assert_true(has_problem(&r, "bytes of text where there are"));
+    verify_report_fini(&r);
+
+    run_beside(
+        &m, text, span_of(both.ptr + SEAL_FRAME_LEN, SEAL_FRAME_LEN), &r);
+    assert_true(has_problem(&r, "stands where seal 0 belongs"));
+    verify_report_fini(&r);
+
+    run_beside(&m, text, span_of(both.ptr, both.len - 1), &r);
+    assert_true(has_problem(&r, "begins no whole seal"));
+    verify_report_fini(&r);
+    buf_fini(&seals);
+    maker_fini(&m);
+}
+
+/* Whoever holds a trusted key vouches for the seals before his own; one whose
+ * signature was altered is found all the same. */
+static void
+test_an_altered_signature_is_found(void **state)
+{
+    (void)state;
+    struct recording_maker m;
+    maker_init(&m);
+    maker_whole(&m);
+    const size_t end = m.entries[0].file_len + m.entries[1].file_len;
+    m.file.data[m.file.off + end - 1] ^= 1;
+    expect_problem(&m, "seal 0 at byte");
+    expect_problem(&m, "was altered: its signature does not match");
     maker_fini(&m);
 }
 
@@ -456,6 +548,8 @@ main(void)
         cmocka_unit_test(test_seek_table),
         cmocka_unit_test(test_seal_beyond_the_text),
         cmocka_unit_test(test_no_recordings),
+        cmocka_unit_test(test_seals_beside),
+        cmocka_unit_test(test_an_altered_signature_is_found),
         cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
