@@ -16,6 +16,7 @@
 #include <openssl/pem.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -42,6 +43,20 @@ sha256_of(struct span bytes)
     int ok =
         EVP_Digest(bytes.ptr, bytes.len, sum.bytes, NULL, sha256_md(), NULL);
     assert(ok == 1);
+    return sum;
+}
+
+struct sha256
+sha256_of_two(struct span first, struct span second)
+{
+    struct sha256 sum;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx != NULL && EVP_DigestInit_ex2(ctx, sha256_md(), NULL) == 1 &&
+              EVP_DigestUpdate(ctx, first.ptr, first.len) == 1 &&
+              EVP_DigestUpdate(ctx, second.ptr, second.len) == 1 &&
+              EVP_DigestFinal_ex(ctx, sum.bytes, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
+    assert(ok);
     return sum;
 }
 
@@ -266,6 +281,40 @@ ed25519_public_from_pem(
     }
     *out = raw_public(key);
     EVP_PKEY_free(key);
+    return STATUS_OK;
+}
+
+/* Takes what is before and including `word`; false without it. */
+static bool
+take_through(struct span *s, const char *word, struct span *out)
+{
+    const uint8_t *at = memmem(s->ptr, s->len, word, strlen(word));
+    return at != NULL &&
+           span_take(s, (size_t)(at - s->ptr) + strlen(word), out);
+}
+
+enum status
+ed25519_publics_from_pem(struct span pem, struct ed25519_public *out,
+    size_t room, size_t *count_out, struct error *err)
+{
+    size_t count = 0;
+    struct span block;
+    while (take_through(&pem, "-----END PUBLIC KEY-----", &block)) {
+        if (count == room) {
+            return error_set(
+                err, STATUS_LIMIT, "more than %zu public keys in PEM", room);
+        }
+        const enum status st = ed25519_public_from_pem(block, &out[count], err);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        count++;
+    }
+    if (count == 0 || take_through(&pem, "-----BEGIN ", &block)) {
+        return refuse(
+            err, STATUS_INVALID, "not only Ed25519 public keys in PEM");
+    }
+    *count_out = count;
     return STATUS_OK;
 }
 

@@ -15,6 +15,7 @@ struct sha256 {
 };
 
 struct sha256 sha256_of(struct span bytes);
+struct sha256 sha256_of_two(struct span first, struct span second); /* joined */
 
 /* A running hash. */
 struct hasher;
@@ -47,6 +48,13 @@ enum status signer_sign(const struct signer *s, struct span bytes,
 /* SubjectPublicKeyInfo PEM, as `openssl pkey -pubin` reads it. */
 enum status ed25519_public_from_pem(
     struct span pem, struct ed25519_public *out, struct error *err) MUST_CHECK;
+/* The same for a text of several, in order; other text between them is passed
+ * over. STATUS_INVALID when there is none, or a key of another kind;
+ * STATUS_LIMIT when there are more than `room`. */
+#define ED25519_PUBLICS_MAX 16 /* as many as anyone needs room for */
+enum status ed25519_publics_from_pem(struct span pem,
+    struct ed25519_public *out, size_t room, size_t *count_out,
+    struct error *err) MUST_CHECK;
 enum status ed25519_public_to_pem(const struct ed25519_public *k,
     struct buf *out, struct error *err) MUST_CHECK;
 bool ed25519_verify(const struct ed25519_public *k, struct span bytes,

@@ -30,7 +30,7 @@ struct ledger_options {
  * A signer that the ledger does not end with is added as a key leaf.
  * `on_leaf` hears every leaf in order, for what the caller wants to remember.
  * STATUS_CORRUPT when leaves and checkpoint disagree, STATUS_DENIED when the
- * checkpoint is signed by none of the keys that the ledger itself names. */
+ * checkpoint is not signed by the key that the leaves name last. */
 typedef enum status ledger_leaf_fn(void *ctx, uint64_t index,
     const struct ledger_leaf *leaf, struct error *err);
 enum status ledger_open(const struct ledger_options *o, ledger_leaf_fn *on_leaf,

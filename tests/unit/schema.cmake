@@ -16,7 +16,14 @@ kubetape_unit_test(control schema)
 kubetape_unit_test(cast schema)
 kubetape_unit_test(seal schema)
 kubetape_unit_test(seek schema)
+kubetape_unit_test(merkle schema)
+kubetape_unit_test(checkpoint schema)
+kubetape_unit_test(ledger_leaf schema)
 kubetape_unit_test(index schema PkgConfig::SQLITE)
 kubetape_unit_test(example schema PkgConfig::ZSTD)
 target_compile_definitions(test_example
   PRIVATE GOLDEN_DIR="${CMAKE_CURRENT_SOURCE_DIR}/golden")
+kubetape_unit_test(ledger_example schema)
+target_compile_definitions(test_ledger_example
+  PRIVATE GOLDEN_DIR="${CMAKE_CURRENT_SOURCE_DIR}/golden"
+  SCHEMA_DIR="${PROJECT_SOURCE_DIR}/schema")

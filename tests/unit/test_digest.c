@@ -158,6 +158,11 @@ static const char p256_private[] =
     "Gyzzm96TXzQOhvZTiWcAp1T/bwihRANCAATYMZK5w/yXiUGWAjFooeP3k12Fqmov\n"
     "qQhCZi9ihXQlmwBcj8vGMzfyxi6KLp/Cnnq5c0B27z5GB6k5llN7p436\n"
     "-----END PRIVATE KEY-----\n";
+static const char p256_public[] =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEAFSwFKm/MSKZ1qzsXKCSHUxNFmXk\n"
+    "7OqZmfO8zLoohQeK383JonHYWKUEUjSA2Yxcp8c9nd9ACMC6UrErgjJn0A==\n"
+    "-----END PUBLIC KEY-----\n";
 static const char locked_private[] =
     "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
     "MIGbMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAhC69IWpG6/BQICCAAw\n"
@@ -165,6 +170,49 @@ static const char locked_private[] =
     "NbNxBZMXe7+32lOrRd3rInZFXx036IFRS9PU1EjQ2D8jHKAQR0rEiusPcurWUkK8\n"
     "sH5JJIZVpWptiksymcI=\n"
     "-----END ENCRYPTED PRIVATE KEY-----\n";
+
+static void
+several_public_keys_are_read_in_order(void **state)
+{
+    (void)state;
+    struct ed25519_public keys[3];
+    struct ed25519_public got[4];
+    struct buf pem;
+    size_t count = 0;
+    buf_init(&pem, 4096);
+    for (size_t i = 0; i < 3; i++) {
+        struct signer *s = NULL;
+        assert_int_equal(signer_new(&s, NULL), STATUS_OK);
+        keys[i] = signer_public(s);
+        signer_free(&s);
+        assert_int_equal(
+            ed25519_public_to_pem(&keys[i], &pem, NULL), STATUS_OK);
+        assert_int_equal(buf_append_str(&pem, "a comment\n"), STATUS_OK);
+    }
+    assert_int_equal(
+        ed25519_publics_from_pem(buf_view(&pem), got, 3, &count, NULL),
+        STATUS_OK);
+    assert_int_equal(count, 3);
+    assert_memory_equal(got, keys, sizeof keys);
+    assert_int_equal(
+        ed25519_publics_from_pem(buf_view(&pem), got, 2, &count, NULL),
+        STATUS_LIMIT);
+    /* What is cut or of another kind is no list of keys. */
+    const struct span whole = buf_view(&pem);
+    assert_int_equal(
+        ed25519_publics_from_pem(
+            span_of(whole.ptr, whole.len - 40), got, 3, &count, NULL),
+        STATUS_INVALID);
+    assert_int_equal(
+        ed25519_publics_from_pem(SPAN_LIT("nothing"), got, 3, &count, NULL),
+        STATUS_INVALID);
+    assert_int_equal(buf_append_str(&pem, p256_public), STATUS_OK);
+    assert_int_equal(
+        ed25519_publics_from_pem(buf_view(&pem), got, 4, &count, NULL),
+        STATUS_INVALID);
+    assert_int_equal(ERR_peek_error(), 0);
+    buf_fini(&pem);
+}
 
 static void
 other_keys_are_refused(void **state)
@@ -220,6 +268,7 @@ main(void)
         cmocka_unit_test(signs_as_rfc_8032_does),
         cmocka_unit_test(any_changed_bit_is_found),
         cmocka_unit_test(public_keys_round_trip),
+        cmocka_unit_test(several_public_keys_are_read_in_order),
         cmocka_unit_test(other_keys_are_refused),
         cmocka_unit_test(random_bytes_differ_and_fill),
         cmocka_unit_test(secrets_compare),
