@@ -16,6 +16,7 @@ target_compile_definitions(test_age_reader
   PRIVATE AGE_VECTORS="${PROJECT_SOURCE_DIR}/tests/golden/age")
 kubetape_unit_test(uuid base)
 kubetape_unit_test(file base)
+kubetape_unit_test(line_reader base)
 kubetape_unit_test(pki base)
 kubetape_unit_test(tls base)
 kubetape_unit_test(yaml base)

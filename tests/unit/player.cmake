@@ -30,3 +30,4 @@ kubetape_unit_test(kubetape recording_maker index_maker util)
 add_dependencies(test_kubetape kubetape)
 target_compile_definitions(test_kubetape PRIVATE
   KUBETAPE_PROGRAM="$<TARGET_FILE:kubetape>")
+kubetape_unit_test(ledger_file player_core)
