@@ -246,6 +246,10 @@ file_make_dirs(const char *path, mode_t mode, struct error *err)
     }
     memcpy(prefix, path, len);
     prefix[len] = '\0';
+    struct stat sb;
+    if (stat(prefix, &sb) == 0 && S_ISDIR(sb.st_mode)) {
+        return STATUS_OK; /* as for all but a day's first recording */
+    }
     for (size_t i = 1; i < len; i++) {
         if (prefix[i] != '/' || prefix[i - 1] == '/') {
             continue;
