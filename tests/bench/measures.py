@@ -1,16 +1,20 @@
-"""The five measurements. Each takes its targets in turns (A B C A B C ...), so
+"""The measurements. Each takes its targets in turns (A B C A B C ...), so
 that whatever else the machine does falls on all of them, and prints its part
 of the table."""
 import gzip
 import os
+import pathlib
 import re
 import statistics
 import subprocess
+import sys
 import time
 import urllib.parse
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "soak"))
 import meter
 import stand
+import stage
 import table
 
 MIB = 1 << 20
@@ -114,25 +118,100 @@ def bulk(s, transport, writes, mib, rounds):
 
 # ---- keystrokes ----
 
-def keystrokes(s, count):
+def press_keys(s, targets, count):
+    """(p50, p99) in us, a list of one for each target."""
     out = subprocess.run(
         [stand.program("exec_client"), "keys", "--count", str(count), "--ca",
          s.ca, "--token-file", s.token_file, "--path",
          exec_path("sh", "-c", "stty raw -echo; exec cat"),
-         *(t.address for t in s.targets)],
+         *(t.address for t in targets)],
         check=True, stdout=subprocess.PIPE, text=True).stdout
-    taken = [[] for _ in s.targets]
+    taken = [[] for _ in targets]
     for line in out.splitlines():
         index, nanoseconds = line.split()
         taken[int(index)].append(int(nanoseconds) / 1000)
-    p50 = [[statistics.median(t)] for t in taken]
-    p99 = [[statistics.quantiles(t, n=100)[98]] for t in taken]
+    return ([[statistics.median(t)] for t in taken],
+            [[statistics.quantiles(t, n=100)[98]] for t in taken])
+
+
+def keystrokes(s, count):
+    p50, p99 = press_keys(s, s.targets, count)
     table.heading(f"Keystroke round trip, terminal running cat, {count} each "
                   "in turns of 100", (t.name for t in s.targets))
     haproxy_p50, kubetape_p50 = p50[1], p50[2]
     table.row("p50, us", p50, table.target(
         kubetape_p50, haproxy_p50[0] + 60, True, "haproxy + 60 us"))
     table.row("p99, us", p99)
+
+
+def strict(s, count):
+    """What it costs that a key, and its echo, are on the disk first."""
+    on_disk = s.start_kubetape("strict", journal={"durability": "strict"})
+    p50, p99 = press_keys(s, [s.kubetape, on_disk], count)
+    table.heading(f"Keystroke round trip by journal.durability, {count} each "
+                  "in turns of 100", ("journal", "strict"))
+    for name, taken in (("p50, us", p50), ("p99, us", p99)):
+        table.row(name, taken, f"strict adds "
+                  f"{table.number(taken[1][0] - taken[0][0])} us")
+
+
+# ---- short sessions ----
+
+def call_sessions(there, target, count):
+    """Sessions a second, from the first's open to the last one's record."""
+    results = there.folder / "results"
+    already = there.count_recorded()
+    start = time.monotonic()
+    clients = there.call(results, count, server=target.server, ca=target.ca)
+    clients.stdout.read()
+    if clients.wait() != 0:
+        raise SystemExit(f"bench: {target.name}: sessions failed")
+    called = len(results.read_text().splitlines())
+    if target.recorder_pid:
+        there.await_recorded(already + called)
+    return called / (time.monotonic() - start), called
+
+
+def session_targets(s):
+    """In front of the soak's stand-in, since a container that is started
+    costs more than all that is measured here."""
+    folder = s.folder / "sessions"
+    folder.mkdir()
+    there = stage.Stage(s.stack, folder)
+    api = there.api_server.removeprefix("https://")
+    direct = stand.Target("direct", api)
+    haproxy = s.start_haproxy("sessions-haproxy", api, there.cert)
+    kubetape = stand.Target("kubetape", there.server.removeprefix("https://"))
+    kubetape.proxy_pid = there.proxy.pid
+    kubetape.recorder_pid = there.recorder.pid
+    direct.ca, haproxy.ca = there.cert, s.ca
+    kubetape.ca = there.state / "tls/ca.crt"
+    for target in (direct, haproxy, kubetape):
+        target.server = f"https://{target.address}"
+    return there, [direct, haproxy, kubetape]
+
+
+def sessions(s, count, rounds):
+    there, targets = session_targets(s)
+    rates, proxy, recorder = (samples_of(targets) for _ in range(3))
+    for _ in range(rounds):
+        for t in targets:
+            proxy_before, recorder_before = cpu_of(t)
+            rate, called = call_sessions(there, t, count)
+            rates[t.name].append(rate)
+            proxy_after, recorder_after = cpu_of(t)
+            if t.proxy_pid:
+                proxy[t.name].append(
+                    (proxy_after - proxy_before) / called * 1e6)
+            if t.recorder_pid:
+                recorder[t.name].append(
+                    (recorder_after - recorder_before) / called * 1e6)
+    table.heading(f"Short sessions, opened, closed and recorded, 16 at a time, "
+                  f"{count} x {rounds}; API server and clients of the soak",
+                  rates)
+    table.row("sessions/s", rates.values())
+    table.row("proxy, CPU us each", proxy.values())
+    table.row("recorder, CPU us each", recorder.values())
 
 
 # ---- requests ----

@@ -144,8 +144,8 @@ class Stand:
         self.token_file = alice.with_name("alice.token")
         self.token = self.token_file.read_text().strip()
         self.direct = Target("direct", upstream)
-        self.haproxy = self.start_haproxy(upstream)
-        self.kubetape = self.start_kubetape()
+        self.haproxy = self.start_haproxy("haproxy", upstream, self.env["API_CA"])
+        self.kubetape = self.start_kubetape("kubetape")
         self.targets = [self.direct, self.haproxy, self.kubetape]
         for target in self.targets:
             target.kubeconfig = self.write_kubeconfig(target)
@@ -178,36 +178,37 @@ class Stand:
         self.ca.write_text(cert.read_text() +
                            pathlib.Path(self.env["API_CA"]).read_text())
 
-    def start_haproxy(self, upstream):
+    def start_haproxy(self, name, upstream, upstream_ca):
         target = Target("haproxy", free_address())
-        config, log = self.folder / "haproxy.cfg", self.folder / "haproxy.log"
+        config, log = self.folder / f"{name}.cfg", self.folder / f"{name}.log"
         config.write_text(HAPROXY.format(
             address=target.address, folder=self.folder, upstream=upstream,
-            upstream_ca=self.env["API_CA"]))
+            upstream_ca=upstream_ca))
         process = start(self.stack, ["haproxy", "-db", "-f", config], log,
                         pinned=True)
         wait_for_port(target.address, process, log)
         target.proxy_pid = process.pid
         return target
 
-    def start_kubetape(self):
-        target = Target("kubetape", free_address())
-        config = self.folder / "kubetape.yaml"
+    def start_kubetape(self, name, **settings):
+        target = Target(name, free_address())
+        config = self.folder / f"{name}.yaml"
         config.write_text(json.dumps({
-            "state": str(self.folder / "state"),
+            "state": str(self.folder / f"{name}-state"),
             "listen": target.address,
             "identity": ["passthrough"],
             "upstream": {"kubeconfig": self.env["ALICE_KUBECONFIG"]},
             "tls": {"cert": str(self.folder / "proxy.pem"),
                     "key": str(self.folder / "proxy.key")},
             "log": {"level": "warn"},
+            **settings,
         }))
         recorder = start_ready(
             self.stack, [program("kubetape-recorder"), "--config", config],
-            self.folder / "recorder.log")
+            self.folder / f"{name}-recorder.log")
         proxy = start_ready(
             self.stack, [program("kubetape-proxy"), "--config", config],
-            self.folder / "proxy.log", pinned=True)
+            self.folder / f"{name}-proxy.log", pinned=True)
         target.proxy_pid, target.recorder_pid = proxy.pid, recorder.pid
         return target
 
