@@ -6,23 +6,27 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 bool
-compact_is_worth_it(const struct frame_file *f)
+compact_is_worth_it(const struct frame_file *f, enum compact_effort effort)
 {
     const uint64_t frames = frame_file_frames(f);
     const uint64_t text = frame_file_text_len(f);
-    return frames >= RECORDER_SMALL_FRAMES_MIN &&
-           text / frames < RECORDER_SMALL_FRAME_TEXT &&
-           text <= RECORDER_COMPACT_TEXT_MAX;
+    if (frames < 2 || text > RECORDER_COMPACT_TEXT_MAX) {
+        return false;
+    }
+    return effort == COMPACT_THOROUGH ||
+           text / frames < RECORDER_SMALL_FRAME_TEXT;
 }
 
 struct compaction {
     struct press *press;
+    int level;
     struct frame_walk *walk;
-    struct frame_file *to;
+    struct frame_file *to; /* NULL when it is in place */
     struct hasher *hasher; /* of the text so far, to check the old seals */
     uint64_t text_len;
     uint32_t sequence; /* of the old seal that must come next */
@@ -30,6 +34,16 @@ struct compaction {
     struct buf text; /* not yet in `to` */
     bool is_final;
 };
+
+static int
+level_for(uint64_t text_len, enum compact_effort effort)
+{
+    if (effort == COMPACT_QUICK) {
+        return RECORDER_ZSTD_LEVEL;
+    }
+    return text_len <= RECORDER_SMALL_TEXT ? RECORDER_SMALL_LEVEL
+                                           : RECORDER_LARGE_LEVEL;
+}
 
 static enum status
 temporary_name(const char *path, char out[PATH_MAX], struct error *err)
@@ -61,16 +75,16 @@ check_seal(const struct compaction *c, const struct seal *s, struct span frame,
     return STATUS_OK;
 }
 
-/* The header keeps its frame, so that a reader of headers reads only those. */
 static bool
 may_cut(const struct compaction *c, const struct seal *s)
 {
-    return s->sequence == 0 || s->is_final ||
-           c->text.len >= RECORDER_LARGE_FRAME_TEXT;
+    return s->is_final || c->text.len >= RECORDER_LARGE_FRAME_TEXT;
 }
 
+/* *is_cut_out: a frame was written. */
 static enum status
-on_seal(struct compaction *c, struct span frame, struct error *err)
+on_seal(struct compaction *c, struct span frame, bool *is_cut_out,
+    struct error *err)
 {
     struct seal s;
     enum status st = seal_decode(frame, &s, err);
@@ -86,9 +100,11 @@ on_seal(struct compaction *c, struct span frame, struct error *err)
     if (!may_cut(c, &s)) {
         return STATUS_OK;
     }
+    press_set_level(c->press, c->level);
     st = frame_file_cut_at(
         c->to, buf_view(&c->text), &s.writer, s.is_final, s.wall_us, err);
     buf_clear(&c->text);
+    *is_cut_out = true;
     return st;
 }
 
@@ -101,10 +117,11 @@ on_text(struct compaction *c, struct span text, struct error *err)
     return st == STATUS_OK ? st : error_set(err, st, "no memory for a frame");
 }
 
-static enum status
-rewrite(struct compaction *c, struct error *err)
+enum status
+compaction_step(struct compaction *c, bool *is_done_out, struct error *err)
 {
-    while (!c->is_final) {
+    bool is_cut = false;
+    while (!is_cut) {
         struct frame_piece piece;
         enum status st = frame_walk_next(c->walk, &piece, err);
         if (st != STATUS_OK) {
@@ -115,7 +132,7 @@ rewrite(struct compaction *c, struct error *err)
             st = on_text(c, piece.text, err);
             break;
         case FRAME_SEAL:
-            st = on_seal(c, piece.frame, err);
+            st = on_seal(c, piece.frame, &is_cut, err);
             break;
         case FRAME_OTHER:
         case FRAME_END:
@@ -126,56 +143,80 @@ rewrite(struct compaction *c, struct error *err)
             return st;
         }
     }
-    return frame_file_finish(c->to, err);
+    *is_done_out = c->is_final;
+    return c->is_final ? frame_file_finish(c->to, err) : STATUS_OK;
 }
 
-/* Makes `from`'s replacement beside it. */
 static enum status
-rewrite_to(struct compaction *c, const struct frame_file *from,
-    const char *temporary, struct error *err)
+begin(struct compaction *c, const struct frame_file *from, struct error *err)
 {
-    enum status st = frame_walk_open(frame_file_path(from), &c->walk, err);
+    char temporary[PATH_MAX];
+    enum status st = temporary_name(frame_file_path(from), temporary, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    compact_forget(frame_file_path(from));
+    st = frame_walk_open(frame_file_path(from), &c->walk, err);
     if (st == STATUS_OK) {
         st = hasher_new(&c->hasher);
     }
-    if (st == STATUS_OK) {
-        st = frame_file_create(
-            c->press, temporary, frame_file_id(from), &c->to, err);
+    return st == STATUS_OK ? frame_file_create(c->press, temporary,
+                                 frame_file_id(from), &c->to, err)
+                           : st;
+}
+
+enum status
+compaction_new(struct press *press, const struct frame_file *from,
+    enum compact_effort effort, struct compaction **out, struct error *err)
+{
+    struct compaction *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory to compact");
     }
+    c->press = press;
+    c->level = level_for(frame_file_text_len(from), effort);
+    buf_init(&c->text, RECORDER_FRAME_TEXT_MAX);
+    const enum status st = begin(c, from, err);
     if (st == STATUS_OK) {
-        st = rewrite(c, err);
+        *out = c;
+        c = NULL;
     }
+    compaction_free(&c);
     return st;
 }
 
 enum status
-compact(struct press *press, struct frame_file **f, struct error *err)
+compaction_replace(
+    struct compaction *c, struct frame_file **f, struct error *err)
 {
-    char temporary[PATH_MAX];
-    enum status st = temporary_name(frame_file_path(*f), temporary, err);
-    if (st != STATUS_OK) {
-        return st;
-    }
-    compact_forget(frame_file_path(*f));
-    struct compaction c = {.press = press};
-    buf_init(&c.text, RECORDER_FRAME_TEXT_MAX);
-    st = rewrite_to(&c, *f, temporary, err);
-    if (st == STATUS_OK) {
-        st = frame_file_move(c.to, frame_file_path(*f), err);
-    }
+    assert(c->is_final);
+    const enum status st = frame_file_move(c->to, frame_file_path(*f), err);
     if (st == STATUS_OK) {
         frame_file_free(f);
-        *f = c.to;
-        c.to = NULL;
-        st = frame_file_sync(*f, err);
-    } else {
-        (void)unlink(temporary);
+        *f = c->to;
+        c->to = NULL;
     }
-    frame_file_free(&c.to);
-    frame_walk_close(&c.walk);
-    hasher_free(&c.hasher);
-    buf_fini(&c.text);
     return st;
+}
+
+void
+compaction_free(struct compaction **c)
+{
+    if (*c == NULL) {
+        return;
+    }
+    if ((*c)->to != NULL) {
+        (void)unlink(frame_file_path((*c)->to));
+    }
+    if ((*c)->text_len > RECORDER_SMALL_TEXT) {
+        press_shrink((*c)->press);
+    }
+    frame_file_free(&(*c)->to);
+    frame_walk_close(&(*c)->walk);
+    hasher_free(&(*c)->hasher);
+    buf_fini(&(*c)->text);
+    free(*c);
+    *c = NULL;
 }
 
 void

@@ -265,6 +265,9 @@ finish_day(struct daily_file *d, struct error *err)
         st = frame_file_finish(d->file, err);
     }
     if (st == STATUS_OK) {
+        st = frame_file_sync(d->file, err);
+    }
+    if (st == STATUS_OK) {
         close_day(d);
     }
     return st;

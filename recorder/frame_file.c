@@ -30,6 +30,7 @@ struct frame_file {
     size_t entry_count;
     size_t entry_room;
     bool is_final;
+    bool has_table;
     bool is_dirty;      /* there are bytes that no fsync covers */
     bool is_dir_synced; /* the name survives a power cut */
 };
@@ -164,8 +165,7 @@ open_good(struct frame_file *f, int *fd_out, struct error *err)
 }
 
 static enum status
-append(
-    struct frame_file *f, struct span bytes, bool is_synced, struct error *err)
+append(struct frame_file *f, struct span bytes, struct error *err)
 {
     int fd;
     enum status st = open_good(f, &fd, err);
@@ -173,9 +173,6 @@ append(
         return st;
     }
     st = file_pwrite_all(fd, bytes, (off_t)f->file_len, err);
-    if (st == STATUS_OK && is_synced && fsync(fd) != 0) {
-        st = error_sys(err, errno, "fsync %s", f->path);
-    }
     if (close(fd) != 0 && st == STATUS_OK) {
         st = error_sys(err, errno, "close %s", f->path);
     }
@@ -234,7 +231,7 @@ frame_file_cut_at(struct frame_file *f, struct span text,
     struct span frame;
     st = press_frame(f->press, text, &s, &frame, err);
     if (st == STATUS_OK) {
-        st = append(f, frame, false, err);
+        st = append(f, frame, err);
     }
     if (st == STATUS_OK) {
         advance(f, &s, frame);
@@ -265,8 +262,8 @@ sync_dir(struct frame_file *f, struct error *err)
     return st;
 }
 
-enum status
-frame_file_sync(struct frame_file *f, struct error *err)
+static enum status
+sync_bytes(struct frame_file *f, struct error *err)
 {
     if (!f->is_dirty) {
         return STATUS_OK;
@@ -282,17 +279,24 @@ frame_file_sync(struct frame_file *f, struct error *err)
     if (close(fd) != 0 && st == STATUS_OK) {
         st = error_sys(err, errno, "close %s", f->path);
     }
-    if (st == STATUS_OK) {
-        st = sync_dir(f, err);
-    }
     f->is_dirty = st != STATUS_OK;
     return st;
+}
+
+enum status
+frame_file_sync(struct frame_file *f, struct error *err)
+{
+    const enum status st = sync_bytes(f, err);
+    return st == STATUS_OK ? sync_dir(f, err) : st;
 }
 
 enum status
 frame_file_finish(struct frame_file *f, struct error *err)
 {
     assert(f->is_final);
+    if (f->has_table) {
+        return STATUS_OK;
+    }
     struct buf table;
     buf_init(&table, f->entry_count * sizeof *f->entries + 64);
     enum status st = seek_encode(f->entries, f->entry_count, &table);
@@ -300,14 +304,12 @@ frame_file_finish(struct frame_file *f, struct error *err)
         st = error_set(err, st, "no seek table for %s", f->path);
     }
     if (st == STATUS_OK) {
-        st = append(f, buf_view(&table), true, err);
-    }
-    if (st == STATUS_OK) {
-        st = sync_dir(f, err);
+        st = append(f, buf_view(&table), err);
     }
     if (st == STATUS_OK) {
         f->file_len += table.len;
-        f->is_dirty = false;
+        f->has_table = true;
+        f->is_dirty = true;
     }
     buf_fini(&table);
     return st;
@@ -316,6 +318,10 @@ frame_file_finish(struct frame_file *f, struct error *err)
 enum status
 frame_file_move(struct frame_file *f, const char *path, struct error *err)
 {
+    const enum status st = sync_bytes(f, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
     char *copy = strdup(path);
     if (copy == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory for %s", path);
@@ -327,7 +333,6 @@ frame_file_move(struct frame_file *f, const char *path, struct error *err)
     free(f->path);
     f->path = copy;
     f->is_dir_synced = false;
-    f->is_dirty = true;
     return STATUS_OK;
 }
 

@@ -55,11 +55,13 @@ enum status frame_file_cut_at(struct frame_file *f, struct span text,
 /* Everything cut so far survives a power cut afterwards. */
 enum status frame_file_sync(struct frame_file *f, struct error *err) MUST_CHECK;
 
-/* Behind the final seal: the seek table, and a sync. May be repeated. */
+/* Behind the final seal: the seek table; durable with the next sync. May be
+ * repeated. */
 enum status frame_file_finish(
     struct frame_file *f, struct error *err) MUST_CHECK;
 
-/* Renames it over `path`, in the same folder; durable with the next sync. */
+/* Renames it over `path`, in the same folder, once its bytes are durable; the
+ * name is with the next sync. */
 enum status frame_file_move(
     struct frame_file *f, const char *path, struct error *err) MUST_CHECK;
 

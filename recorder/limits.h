@@ -8,8 +8,12 @@
 #include "schema/journal.h"
 
 /* A frame is cut when it holds this much text. It bounds what a session keeps
- * in memory, and what a reader decompresses to reach one event. */
-#define RECORDER_FRAME_TEXT (256u << 10)
+ * in memory, and what a reader decompresses to reach one event. Long frames
+ * compress better (logs by 7 % from 256 KiB to 1 MiB), so all sessions share
+ * what memory there is for text. */
+#define RECORDER_FRAME_TEXT     (1u << 20)
+#define RECORDER_FRAME_TEXT_MIN (128u << 10)
+#define RECORDER_TEXT_BUDGET    (64u << 20)
 
 /* The longest text one journal record can become: a payload of control
  * characters is written in six bytes each (\u001b); one of invalid bytes in
@@ -29,11 +33,17 @@ static_assert(JOURNAL_PAYLOAD_MAX * 6 + 64 <= CAST_LINE_MAX,
 
 /* Compaction: frames are joined up to this much text. */
 #define RECORDER_LARGE_FRAME_TEXT (4u << 20)
-/* It is worth its work when frames are smaller than this on average... */
+/* When others wait, only frames smaller than this on average are joined. */
 #define RECORDER_SMALL_FRAME_TEXT (64u << 10)
-#define RECORDER_SMALL_FRAMES_MIN 8u
-/* ...and short enough not to keep the loop from its heartbeat. */
-#define RECORDER_COMPACT_TEXT_MAX (256u << 20)
+/* A recording of a shell, and one of bulk output: see the levels. */
+#define RECORDER_SMALL_TEXT (1u << 20)
+/* Longer ones stay as they are: half a minute of a core is enough for one. */
+#define RECORDER_COMPACT_TEXT_MAX (1u << 30)
+/* A batch spends so long on sessions that end (compaction, syncs) before the
+ * rest of them wait for the next one: the heartbeat must not. */
+#define RECORDER_ENDING_MS 100u
+/* The last batch; the next start finishes what this leaves. */
+#define RECORDER_STOP_MS 3000u
 
 /* No text of a frame that this program writes is longer. */
 #define RECORDER_FRAME_TEXT_MAX (RECORDER_LARGE_FRAME_TEXT + RECORDER_TEXT_MAX)
@@ -42,7 +52,9 @@ static_assert(JOURNAL_PAYLOAD_MAX * 6 + 64 <= CAST_LINE_MAX,
  * 256 KiB, one busy core, sealing included: level 1 took 1.66 s of CPU and
  * 44.2 MB, level 2 2.04 s and 43.8 MB, level 3 2.06 s and 43.4 MB; the fast
  * level -1 took 1.71 s and 54.1 MB. What 3 saves is 2 %. */
-#define RECORDER_ZSTD_LEVEL 1
+#define RECORDER_ZSTD_LEVEL  1
+#define RECORDER_SMALL_LEVEL 15
+#define RECORDER_LARGE_LEVEL 9
 
 /* Reading the journal: the first look is small, because one keystroke wakes
  * us too; it grows while the journal has more. */

@@ -7,7 +7,8 @@
 #include <zstd.h>
 
 struct press {
-    ZSTD_CCtx *cctx;
+    ZSTD_CCtx *cctx; /* NULL: made by the next frame */
+    int level;
     const struct signer *signer;
     const struct clock *clock;
     struct buf out;
@@ -21,13 +22,20 @@ failed(size_t code, const char *what, struct error *err)
 }
 
 static enum status
-configure(ZSTD_CCtx *cctx, int level, struct error *err)
+configure(struct press *p, struct error *err)
 {
-    size_t code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_compressionLevel, level);
+    if (p->cctx == NULL) {
+        p->cctx = ZSTD_createCCtx();
+    }
+    if (p->cctx == NULL) {
+        return error_set(err, STATUS_NO_MEMORY, "no memory for zstd");
+    }
+    size_t code =
+        ZSTD_CCtx_setParameter(p->cctx, ZSTD_c_compressionLevel, p->level);
     if (ZSTD_isError(code)) {
         return failed(code, "compression level", err);
     }
-    code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag, 1);
+    code = ZSTD_CCtx_setParameter(p->cctx, ZSTD_c_checksumFlag, 1);
     return ZSTD_isError(code) ? failed(code, "checksum flag", err) : STATUS_OK;
 }
 
@@ -41,18 +49,26 @@ press_new(const struct signer *signer, const struct clock *clock,
     }
     p->signer = signer;
     p->clock = clock;
+    p->level = zstd_level;
     buf_init(
         &p->out, ZSTD_COMPRESSBOUND(RECORDER_FRAME_TEXT_MAX) + SEAL_FRAME_LEN);
-    p->cctx = ZSTD_createCCtx();
-    enum status st =
-        p->cctx == NULL ? error_set(err, STATUS_NO_MEMORY, "no memory for zstd")
-                        : configure(p->cctx, zstd_level, err);
-    if (st == STATUS_OK) {
-        *out = p;
-        p = NULL;
-    }
-    press_free(&p);
-    return st;
+    *out = p;
+    return STATUS_OK;
+}
+
+void
+press_set_level(struct press *p, int zstd_level)
+{
+    p->level = zstd_level;
+}
+
+void
+press_shrink(struct press *p)
+{
+    ZSTD_freeCCtx(p->cctx);
+    p->cctx = NULL;
+    buf_clear(&p->out);
+    buf_shrink(&p->out);
 }
 
 void
@@ -71,7 +87,11 @@ compress(struct press *p, struct span text, struct error *err)
 {
     const size_t bound = ZSTD_compressBound(text.len);
     uint8_t *tail;
-    const enum status st = buf_reserve(&p->out, bound + SEAL_FRAME_LEN, &tail);
+    enum status st = configure(p, err);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    st = buf_reserve(&p->out, bound + SEAL_FRAME_LEN, &tail);
     if (st != STATUS_OK) {
         return error_set(
             err, st, "no room to compress %zu bytes of text", text.len);

@@ -18,6 +18,12 @@ enum status press_new(const struct signer *signer, const struct clock *clock,
     int zstd_level, struct press **out, struct error *err) MUST_CHECK;
 void press_free(struct press **p);
 
+/* Of the frames from here on. */
+void press_set_level(struct press *p, int zstd_level);
+/* Gives back what the largest frame so far took; high levels take tens of
+ * megabytes. */
+void press_shrink(struct press *p);
+
 /* One zstd frame of `text`, with its content size and checksum, and behind it
  * the seal that `s` describes, signed. The bytes live until the next call. */
 enum status press_frame(struct press *p, struct span text, struct seal *s,

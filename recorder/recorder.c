@@ -29,6 +29,7 @@ struct recorder {
     struct tail_owner owner;
     char *journal_dir;
     struct press *press;
+    struct press *archive;
     struct index_db *index;
     struct daily_file *daily;
     struct worker *workers;
@@ -40,6 +41,7 @@ struct recorder {
     size_t loose_count;
     struct recover_list found; /* what the index and the files say is open */
     bool has_looked;           /* for workers, once */
+    bool has_endings;          /* that this batch had no time for */
     bool has_caught_up;        /* all journals were read to their end once */
     bool is_batch_over; /* the last one: nothing taken waits in memory only */
     uint64_t looked_ns; /* when workers were last looked after */
@@ -164,7 +166,12 @@ set_up(struct recorder *r, const struct recorder_options *options,
     }
     enum status st = press_new(
         options->signer, options->clock, RECORDER_ZSTD_LEVEL, &r->press, err);
+    if (st == STATUS_OK) {
+        st = press_new(options->signer, options->clock, RECORDER_ZSTD_LEVEL,
+            &r->archive, err);
+    }
     r->env.press = r->press;
+    r->env.archive = r->archive;
     bool is_partial = false;
     if (st == STATUS_OK) {
         st = make_journal_dir(r, err);
@@ -195,6 +202,7 @@ recorder_new(const struct recorder_options *options, struct recorder **out,
         .scratch = &r->scratch,
         .clock = options->clock,
         .log = options->log,
+        .frame_text = RECORDER_FRAME_TEXT,
     };
     recorder_set_seal_interval(r, options->seal_interval_ms);
     const enum status st = set_up(r, options, err);
@@ -224,6 +232,7 @@ recorder_free(struct recorder **r)
     daily_file_free(&(*r)->daily);
     index_db_close(&(*r)->index);
     press_free(&(*r)->press);
+    press_free(&(*r)->archive);
     cast_scratch_fini(&(*r)->scratch);
     free((*r)->owner.reading);
     free((*r)->journal_dir);
@@ -381,6 +390,7 @@ static void
 work_sessions(struct recorder *r)
 {
     struct visit v = {0, 0};
+    r->has_endings = false;
     for (;;) {
         struct session_file *s = next_session(r, &v);
         struct error why;
@@ -389,6 +399,8 @@ work_sessions(struct recorder *r)
         }
         if (session_file_work(s, &why) != STATUS_OK) {
             complain(r, "session.work", &why);
+        } else if (session_file_state(s) == SESSION_ENDING) {
+            r->has_endings = true;
         }
     }
 }
@@ -505,12 +517,30 @@ publish(struct recorder *r, bool may_release)
     }
 }
 
+/* The more sessions there are, the less text each may keep. */
+static void
+share_memory(struct recorder *r)
+{
+    const size_t share = RECORDER_TEXT_BUDGET / (recorder_sessions(r) + 1);
+    r->env.frame_text = share < RECORDER_FRAME_TEXT_MIN
+                            ? RECORDER_FRAME_TEXT_MIN
+                        : share > RECORDER_FRAME_TEXT ? RECORDER_FRAME_TEXT
+                                                      : share;
+}
+
+static void
+allow_endings(struct recorder *r, uint64_t ms)
+{
+    r->env.ending_until_ns = clock_mono_ns(r->env.clock) + ms * NS_PER_MS;
+}
+
 /* What ended is finished, then in the index, then forgotten, in this order;
  * a failure leaves the rest to the next batch. */
 static bool
 end_batch(struct recorder *r)
 {
     struct error why;
+    share_memory(r);
     work_sessions(r);
     enum status st = note_refused(r, &why);
     if (st == STATUS_OK) {
@@ -582,14 +612,16 @@ recorder_read(struct recorder *r, bool *more_out)
         has_more = has_more || more;
         has_changed = tail_take_changed(t) || has_changed;
     }
-    if (has_changed) {
+    r->env.is_behind = has_more;
+    if (has_changed || r->has_endings) {
+        allow_endings(r, RECORDER_ENDING_MS);
         r->is_batch_over = end_batch(r);
     }
     if (!has_more && !has_failed && r->has_looked && !r->has_caught_up) {
         catch_up(r);
     }
     publish(r, r->is_batch_over);
-    *more_out = has_more;
+    *more_out = has_more || r->has_endings;
 }
 
 /* --- time ---------------------------------------------------------------- */
@@ -686,6 +718,7 @@ recorder_tick(struct recorder *r)
         r->looked_ns = now_ns;
         look_after_workers(r);
     }
+    allow_endings(r, RECORDER_ENDING_MS);
     r->is_batch_over = end_batch(r);
     if (is_time_to_look) {
         remove_buried(r);
@@ -699,6 +732,7 @@ void
 recorder_stop(struct recorder *r)
 {
     struct visit v = {0, 0};
+    allow_endings(r, RECORDER_STOP_MS);
     r->is_batch_over = end_batch(r);
     for (;;) {
         struct session_file *s = next_session(r, &v);

@@ -38,7 +38,8 @@ enum status recorder_look_for_workers(struct recorder *r,
     recorder_folder_fn *fn, void *ctx, struct error *err) MUST_CHECK;
 
 /* Reads every journal on, finishes what ended, and publishes. *more_out: a
- * journal has more, call again soon. What fails is logged and tried again by
+ * journal has more, or more sessions ended than one call may finish: call
+ * again soon. What fails is logged and tried again by
  * a later call. */
 void recorder_read(struct recorder *r, bool *more_out);
 /* What time brings: every RECORDER_TICK_MS. */

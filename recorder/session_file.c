@@ -21,10 +21,12 @@ struct session_file {
     struct cast_writer writer;
     struct seal_writer begun; /* where the writer stands behind the header */
     struct frame_file *file;  /* NULL before the header */
-    struct buf text;          /* events that no frame holds yet */
-    struct buf status;        /* bytes of the error stream */
-    uint64_t unsealed_lsn;    /* first record not in a frame, or NONE */
-    uint64_t unsynced_lsn;    /* first record in a frame not synced, or NONE */
+    struct compaction *compaction; /* begun and not done */
+    bool is_compacted;             /* or it was not worth it, or cannot be */
+    struct buf text;               /* events that no frame holds yet */
+    struct buf status;             /* bytes of the error stream */
+    uint64_t unsealed_lsn;         /* first record not in a frame, or NONE */
+    uint64_t unsynced_lsn; /* first record in a frame not synced, or NONE */
     uint64_t unsealed_since_ns; /* by our clock */
     uint64_t opened_ns;
     uint64_t first_output_ns;      /* when it came to us; 0: not yet */
@@ -75,6 +77,7 @@ void
 session_file_free(struct session_file **s)
 {
     if (*s != NULL) {
+        compaction_free(&(*s)->compaction);
         frame_file_free(&(*s)->file);
         meta_fini(&(*s)->meta);
         buf_fini(&(*s)->text);
@@ -496,13 +499,13 @@ static enum status
 make_room(struct session_file *s, uint64_t mono_ns, struct error *err)
 {
     if (is_size_overdue(s, mono_ns) ||
-        (s->state == SESSION_WAITING && s->text.len >= RECORDER_FRAME_TEXT)) {
+        (s->state == SESSION_WAITING && s->text.len >= s->env->frame_text)) {
         const enum status st = begin_file_without_size(s, err);
         if (st != STATUS_OK) {
             return st;
         }
     }
-    return s->text.len >= RECORDER_FRAME_TEXT ? cut(s, false, err) : STATUS_OK;
+    return s->text.len >= s->env->frame_text ? cut(s, false, err) : STATUS_OK;
 }
 
 enum status
@@ -546,7 +549,7 @@ is_header_due(const struct session_file *s, uint64_t now_ns)
 static enum status
 work_running(struct session_file *s, uint64_t now_ns, struct error *err)
 {
-    if (s->text.len >= RECORDER_FRAME_TEXT) {
+    if (s->text.len >= s->env->frame_text) {
         return cut(s, false, err);
     }
     if (s->unsealed_lsn == NONE) {
@@ -559,23 +562,59 @@ work_running(struct session_file *s, uint64_t now_ns, struct error *err)
     return session_file_seal_now(s, err);
 }
 
+static bool
+may_go_on(const struct session_file *s)
+{
+    return clock_mono_ns(s->env->clock) <= s->env->ending_until_ns;
+}
+
+static enum status
+compact_file(struct session_file *s, struct error *err)
+{
+    const enum compact_effort effort =
+        s->env->is_behind ? COMPACT_QUICK : COMPACT_THOROUGH;
+    enum status st = STATUS_OK;
+    if (s->compaction == NULL) {
+        if (!compact_is_worth_it(s->file, effort)) {
+            s->is_compacted = true;
+            return STATUS_OK;
+        }
+        st = compaction_new(
+            s->env->archive, s->file, effort, &s->compaction, err);
+    }
+    while (st == STATUS_OK && !s->is_compacted && may_go_on(s)) {
+        st = compaction_step(s->compaction, &s->is_compacted, err);
+    }
+    return st == STATUS_OK && s->is_compacted
+               ? compaction_replace(s->compaction, &s->file, err)
+               : st;
+}
+
+/* A file that cannot be compacted is as good as it was. */
 static void
 try_compaction(struct session_file *s)
 {
     struct error why;
-    if (!compact_is_worth_it(s->file)) {
+    if (s->is_compacted) {
         return;
     }
-    const enum status st = compact(s->env->press, &s->file, &why);
-    if (st != STATUS_OK) {
-        log_error(s->env->log, "session.compact", &why); /* it stays as is */
+    if (compact_file(s, &why) != STATUS_OK) {
+        log_error(s->env->log, "session.compact", &why);
+        s->is_compacted = true;
+    }
+    if (s->is_compacted) {
+        compaction_free(&s->compaction);
     }
 }
 
+/* Finished, compacted, then durable; over several calls. */
 static enum status
 work_ending(struct session_file *s, struct error *err)
 {
     enum status st = STATUS_OK;
+    if (!may_go_on(s)) {
+        return STATUS_OK;
+    }
     if (!frame_file_is_final(s->file)) {
         st = cut(s, true, err);
     }
@@ -586,6 +625,9 @@ work_ending(struct session_file *s, struct error *err)
         return st;
     }
     try_compaction(s);
+    if (!s->is_compacted) {
+        return STATUS_OK;
+    }
     st = frame_file_sync(s->file, err);
     if (st == STATUS_OK) {
         s->unsynced_lsn = NONE;

@@ -10,7 +10,8 @@
  *
  *   WAITING   no header yet: no size is known, or nothing has happened
  *   RUNNING   the header is sealed; text is cut into frames
- *   ENDING    its last record was taken; the file is not finished
+ *   ENDING    its last record was taken; the file is finished and compacted,
+ *             in steps
  *   REFUSED   ended before anything happened: it gets no file
  *   FINISHED  final seal, seek table, synced (or given up, see is_lost)
  */
@@ -26,10 +27,16 @@
 struct session_env {
     const char *state_dir;
     struct press *press;
+    struct press *archive; /* for compaction: its level is not the live one */
     struct cast_scratch *scratch;
     const struct clock *clock;
     const struct log *log;
     uint64_t seal_interval_ns;
+    size_t frame_text; /* a frame is cut when it holds so much */
+    /* As of now: whether a journal has more than a turn could read, and until
+     * when sessions that end may be worked on. */
+    bool is_behind;
+    uint64_t ending_until_ns;
 };
 
 enum session_state {

@@ -248,7 +248,6 @@ def read(path, public_pem):
     pieces = split(path.read_bytes())
     texts = [unpack(raw) for kind, raw in pieces if kind == "data"]
     text = b"".join(texts)
-    demand(texts[0].count(b"\n") == 1, "the first frame is not the header")
     demand(all(t.endswith(b"\n") or not t for t in texts), "a frame's end")
     seals = [Seal(raw) for kind, raw in pieces if kind == "seal"]
     recording = Recording(text, is_finished=True)

@@ -284,6 +284,23 @@ test_resume_refuses_forgery(void **state)
     buf_fini(&text);
 }
 
+static enum status
+compact_all(struct bench *b, struct error *err)
+{
+    struct compaction *c = NULL;
+    bool is_done = false;
+    enum status st =
+        compaction_new(b->press, b->file, COMPACT_THOROUGH, &c, err);
+    while (st == STATUS_OK && !is_done) {
+        st = compaction_step(c, &is_done, err);
+    }
+    if (st == STATUS_OK) {
+        st = compaction_replace(c, &b->file, err);
+    }
+    compaction_free(&c);
+    return st;
+}
+
 static void
 test_compact(void **state)
 {
@@ -299,18 +316,62 @@ test_compact(void **state)
     assert_int_equal(frame_file_finish(b->file, NULL), STATUS_OK);
     assert_true(recording_read(b->path, &b->key, &before));
     const off_t size = size_of(b);
-    assert_true(compact_is_worth_it(b->file));
-    assert_int_equal(compact(b->press, &b->file, NULL), STATUS_OK);
+    assert_true(compact_is_worth_it(b->file, COMPACT_QUICK));
+    assert_int_equal(compact_all(b, NULL), STATUS_OK);
     assert_true(recording_read(b->path, &b->key, &after));
     assert_int_equal(after.text_len, before.text_len);
     assert_memory_equal(after.text, before.text, before.text_len);
-    assert_int_equal(after.seals, 2);
+    assert_int_equal(after.seals, 1);
     assert_int_equal(after.last.wall_us, before.last.wall_us);
     assert_int_equal(after.last.writer.next_lsn, before.last.writer.next_lsn);
     assert_true(size_of(b) < size / 4);
     assert_int_equal(size_of(b), frame_file_len(b->file));
     recording_free(&before);
     recording_free(&after);
+}
+
+/* More than one new frame: a step each, and the old file stands until the
+ * last one. */
+static void
+test_compact_in_steps(void **state)
+{
+    struct bench *b = *state;
+    struct recording before;
+    struct recording after;
+    struct compaction *c = NULL;
+    const size_t len = 3u << 20;
+    char *text = malloc(len + 1);
+    assert_non_null(text);
+    for (size_t i = 0; i < len; i++) {
+        text[i] = i % 80 == 79 ? '\n' : (char)('a' + i * 2654435761u % 26);
+    }
+    text[len - 1] = '\n';
+    text[len] = '\0';
+    for (int i = 0; i < 4; i++) {
+        cut(b, text, i == 3);
+    }
+    assert_int_equal(frame_file_finish(b->file, NULL), STATUS_OK);
+    assert_true(recording_read(b->path, &b->key, &before));
+    const off_t size = size_of(b);
+    unsigned steps = 0;
+    assert_int_equal(
+        compaction_new(b->press, b->file, COMPACT_THOROUGH, &c, NULL),
+        STATUS_OK);
+    for (bool is_done = false; !is_done; steps++) {
+        assert_int_equal(compaction_step(c, &is_done, NULL), STATUS_OK);
+        assert_int_equal(size_of(b), size);
+    }
+    compaction_free(&c); /* given up at the last moment: nothing happened */
+    assert_int_equal(size_of(b), size);
+    assert_int_equal(steps, 2);
+    assert_int_equal(compact_all(b, NULL), STATUS_OK);
+    assert_true(recording_read(b->path, &b->key, &after));
+    assert_int_equal(after.seals, 2);
+    assert_int_equal(after.text_len, before.text_len);
+    assert_memory_equal(after.text, before.text, before.text_len);
+    recording_free(&before);
+    recording_free(&after);
+    free(text);
 }
 
 /* What was changed behind our back does not get a new seal. */
@@ -330,14 +391,14 @@ test_compact_refuses_forgery(void **state)
         byte ^= 1;
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
         if (at < size - 64) { /* the seek table is not read */
-            assert_int_not_equal(compact(b->press, &b->file, &err), STATUS_OK);
+            assert_int_not_equal(compact_all(b, &err), STATUS_OK);
             assert_int_equal(size_of(b), size);
         }
         byte ^= 1;
         assert_int_equal(pwrite(fd, &byte, 1, at), 1);
         close(fd);
     }
-    assert_int_equal(compact(b->press, &b->file, &err), STATUS_OK);
+    assert_int_equal(compact_all(b, &err), STATUS_OK);
 }
 
 #define FRAMES(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -354,6 +415,7 @@ main(void)
         FRAMES(test_resume_at_every_flip),
         FRAMES(test_resume_refuses_forgery),
         FRAMES(test_compact),
+        FRAMES(test_compact_in_steps),
         FRAMES(test_compact_refuses_forgery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
