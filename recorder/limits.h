@@ -96,6 +96,13 @@ static_assert(RECORDER_READ_MAX > JOURNAL_PAYLOAD_MAX + 64,
 /* The largest index whose pages are checked at a start: 80 ms of CPU. */
 #define RECORDER_INDEX_CHECK_MAX (64ll << 20)
 
+/* Leaves that wait for the ledger: some 30,000 sessions that ended while it
+ * could not be written. */
+#define RECORDER_LEDGER_BATCH_MAX (16u << 20)
+/* Bytes of finished files hashed for their leaves in one batch: some hundred
+ * milliseconds, for the loop has a heartbeat to keep. */
+#define RECORDER_DIGEST_BATCH (256u << 20)
+
 /* For a recorder that is ending to let go of the store. */
 #define LOCK_WAIT_MS 8000u
 

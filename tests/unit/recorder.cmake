@@ -8,6 +8,7 @@ target_link_libraries(recorder_support
 kubetape_unit_test(cast_writer recorder_core)
 kubetape_unit_test(frame_file recorder_core recorder_support)
 kubetape_unit_test(index_db recorder_core PkgConfig::SQLITE)
+kubetape_unit_test(ledger recorder_core)
 kubetape_unit_test(seal_key recorder_core)
 kubetape_unit_test(session_table recorder_core)
 kubetape_unit_test(store_walk recorder_core)
