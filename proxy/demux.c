@@ -457,6 +457,12 @@ demux_is_over(const struct demux *d)
 }
 
 bool
+demux_has_left(const struct demux *d, enum channel_from from)
+{
+    return d->has_closed[from];
+}
+
+bool
 demux_has_status(const struct demux *d)
 {
     return d->has_status;

@@ -48,6 +48,10 @@ const char *demux_why(const struct demux *d); /* after FEED_BAD */
  * cut. */
 bool demux_is_over(const struct demux *d);
 
+/* Whether that end has said goodbye by the protocol's own word (GOAWAY,
+ * Close), be its connection still open. */
+bool demux_has_left(const struct demux *d, enum channel_from from);
+
 /* Whether the subprotocol ends with a Status. The older WebSocket ones have no
  * word for the end at all: there the server's end of the connection is it. */
 bool demux_has_status(const struct demux *d);

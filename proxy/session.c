@@ -83,6 +83,9 @@ session_finish_by_ends(struct session *s)
     const struct side *server = &s->sides[FROM_SERVER];
     if (session_is_told(s)) {
         session_finish(s, META_COMPLETE, "");
+    } else if (demux_has_left(s->demux, FROM_CLIENT)) {
+        /* However the server took it: its end may be seen first. */
+        session_finish(s, META_COMPLETE, "the client disconnected");
     } else if (server->is_over && !server->is_clean) {
         session_finish(
             s, META_FAILED, "the connection to the API server was cut");

@@ -23,6 +23,9 @@ def drain(c):
         pass
 
 
+CLIENT_CLOSE = frame(8, struct.pack(">H", 1000), True)
+
+
 class Sessions(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -300,6 +303,27 @@ class Sessions(unittest.TestCase):
 
     def test_a_client_that_is_reset(self):
         self.client_goes("reset")
+
+    def goodbye_answered_by(self, how):
+        """The client says it, and its connection is open still when the
+        server's ends."""
+        def handler(c):
+            c.send(said(1, b"prompt$ "))
+            c.stream.take(len(CLIENT_CLOSE))
+            c.end(how)
+        self.serve(handler)
+        session = self.begin()
+        self.client.stream.take(11)
+        self.client.send(CLIENT_CLOSE)
+        close = self.closed(session)["close"]
+        self.assertEqual((close["status"], close["reason"]),
+                         ("complete", "the client disconnected"))
+
+    def test_a_goodbye_that_the_server_ends_without_a_word(self):
+        self.goodbye_answered_by("close")
+
+    def test_a_goodbye_that_the_server_cuts(self):
+        self.goodbye_answered_by("cut")
 
     def test_a_client_that_only_stops_talking_hears_the_rest(self):
         def handler(c):

@@ -393,8 +393,11 @@ knows_when_both_ends_are_done(void **state)
         &everything, "", "8802 03e8", FROM_CLIENT};
     struct parser *p = open_scene(&ws_scene);
     assert_false(demux_is_over(p->demux));
+    assert_false(demux_has_left(p->demux, FROM_CLIENT));
+    assert_true(demux_has_left(p->demux, FROM_SERVER));
     say(p, FROM_CLIENT, "8880" MASK);
     assert_true(demux_is_over(p->demux));
+    assert_true(demux_has_left(p->demux, FROM_CLIENT));
     close_scene(p);
 
     const struct scene spdy_scene = {META_SPDY, "v4.channel.k8s.io",
@@ -403,8 +406,10 @@ knows_when_both_ends_are_done(void **state)
     assert_false(demux_is_over(p->demux));
     say(p, FROM_SERVER, "00000001 01000000 00000003 01000000");
     assert_false(demux_is_over(p->demux));
+    assert_false(demux_has_left(p->demux, FROM_SERVER)); /* said all it had */
     say(p, FROM_CLIENT, GOAWAY);
     assert_true(demux_is_over(p->demux));
+    assert_true(demux_has_left(p->demux, FROM_CLIENT));
     close_scene(p);
 }
 
