@@ -4,6 +4,7 @@
 #include "proxy/conn.h"
 
 #include "base/buf.h"
+#include "proxy/conn_gate.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -40,14 +41,6 @@ enum conn_sending {
     SENDING_ENDED,
 };
 
-/* Bytes that wait for the journal. Two are enough: one for the write or sync
- * under way, one for what came since. */
-struct gate_slot {
-    uint64_t lsn;
-    size_t len;
-};
-#define GATE_SLOTS 2
-
 struct conn {
     struct conn_env *env;
     const struct conn_events *events;
@@ -63,12 +56,13 @@ struct conn {
     bool is_finishing; /* ownerless: close when all is sent */
     bool wants_write;  /* TLS asked for it, whatever we wanted */
     bool was_full;
-    bool is_joined; /* small pieces wait for the end of this turn */
-    bool was_used;  /* `out` was, since the last look */
-    struct buf in;  /* read, left by the owner */
-    struct buf out; /* to be sent */
-    struct gate_slot gate[GATE_SLOTS]; /* the end of `out`, oldest first */
-    uint64_t deadline_ns;              /* 0: none */
+    bool is_joined;        /* small pieces wait for the end of this turn */
+    bool was_used;         /* `out` was, since the last look */
+    struct buf in;         /* read, left by the owner */
+    struct buf out;        /* to be sent */
+    struct conn_gate gate; /* over the end of `out` */
+    uint32_t mark;         /* the owner's, of all that was sent so far */
+    uint64_t deadline_ns;  /* 0: none */
     const char *deadline_why;
     struct list all; /* or env->dead */
     struct list waiting;
@@ -301,15 +295,9 @@ conn_set_owner(struct conn *c, const struct conn_events *events, void *owner)
 /* ---- interest ---- */
 
 static size_t
-conn_gated(const struct conn *c)
-{
-    return c->gate[0].len + c->gate[1].len;
-}
-
-static size_t
 conn_sendable(const struct conn *c)
 {
-    return c->out.len - conn_gated(c);
+    return c->out.len - conn_gate_len(&c->gate);
 }
 
 static bool
@@ -390,8 +378,7 @@ conn_stop_sending(struct conn *c)
 {
     c->sending = SENDING_ENDED;
     buf_clear(&c->out);
-    c->gate[0] = (struct gate_slot){0, 0};
-    c->gate[1] = (struct gate_slot){0, 0};
+    (void)conn_gate_clear(&c->gate, 0);
     list_drop(&c->waiting);
     if (c->is_finishing) {
         conn_shut(c);
@@ -447,28 +434,6 @@ conn_flush(struct conn *c)
     return c->state == CONN_OPEN;
 }
 
-static void
-gate_add(struct conn *c, size_t len, uint64_t lsn)
-{
-    struct gate_slot *slot = &c->gate[0];
-    if (slot->len > 0 && lsn > slot->lsn) {
-        slot = &c->gate[1];
-    }
-    if (lsn > slot->lsn) {
-        slot->lsn = lsn;
-    }
-    slot->len += len;
-    list_append(&c->env->waiting, &c->waiting);
-}
-
-/* Ungated bytes may not overtake gated ones: they join the last slot. */
-static void
-gate_join(struct conn *c, size_t len)
-{
-    struct gate_slot *slot = c->gate[1].len > 0 ? &c->gate[1] : &c->gate[0];
-    slot->len += len;
-}
-
 /* Small pieces wait for the end of the turn, so that a head and its body, or
  * the frames of many reads, leave in one TLS record. */
 static void
@@ -487,9 +452,10 @@ conn_queue(struct conn *c, struct span bytes, uint64_t lsn)
         return st;
     }
     if (lsn > 0) {
-        gate_add(c, bytes.len, lsn);
-    } else if (conn_gated(c) > 0) {
-        gate_join(c, bytes.len);
+        conn_gate_add(&c->gate, bytes.len, lsn, c->mark);
+        list_append(&c->env->waiting, &c->waiting);
+    } else if (conn_gate_len(&c->gate) > 0) {
+        conn_gate_join(&c->gate, bytes.len);
     }
     c->was_used = true;
     c->was_full |= conn_is_full(c);
@@ -512,7 +478,7 @@ conn_send(struct conn *c, struct span bytes, uint64_t lsn)
         lsn = 0; /* the gate is open for these */
     }
     const bool is_open = lsn == 0 && c->state == CONN_OPEN;
-    if (is_open && bytes.len < JOIN_BYTES && conn_gated(c) == 0) {
+    if (is_open && bytes.len < JOIN_BYTES && conn_gate_len(&c->gate) == 0) {
         conn_join(c);
     } else if (is_open && c->out.len == 0) {
         size_t n = 0;
@@ -529,19 +495,25 @@ conn_send(struct conn *c, struct span bytes, uint64_t lsn)
     return st;
 }
 
-/* Opens the gate for what lies below `lsn`. */
-static void
-gate_release(struct conn *c, uint64_t lsn)
+void
+conn_set_mark(struct conn *c, uint32_t mark)
 {
-    while (c->gate[0].len > 0 && c->gate[0].lsn <= lsn) {
-        c->gate[0] = c->gate[1];
-        c->gate[1] = (struct gate_slot){0, 0};
-    }
-    if (c->gate[0].len > 0) {
-        list_append(&c->env->waiting, &c->waiting);
-    } else {
-        c->gate[0].lsn = 0;
-    }
+    c->mark = mark;
+}
+
+uint32_t
+conn_drop_gated(struct conn *c)
+{
+    c->out.len -= conn_gate_len(&c->gate);
+    c->mark = conn_gate_clear(&c->gate, c->mark);
+    return c->mark;
+}
+
+void
+conn_ungate(struct conn *c)
+{
+    (void)conn_gate_clear(&c->gate, 0);
+    conn_update_watch(c);
 }
 
 void
@@ -562,7 +534,10 @@ conn_env_release(struct conn_env *env, uint64_t lsn)
     for (struct list *hook = list_take(&batch); hook != NULL;
          hook = list_take(&batch)) {
         struct conn *c = LIST_ENTRY(hook, struct conn, waiting);
-        gate_release(c, lsn);
+        conn_gate_release(&c->gate, lsn);
+        if (conn_gate_len(&c->gate) > 0) {
+            list_append(&env->waiting, &c->waiting);
+        }
         c->is_joined = false;
         if (c->state == CONN_OPEN) {
             (void)conn_flush(c);
@@ -611,6 +586,17 @@ conn_finish(struct conn **cp)
     if (c->state == CONN_OPEN) {
         conn_update_watch(c);
     }
+}
+
+void
+conn_reset(struct conn **cp)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (*cp != NULL && (*cp)->state != CONN_CLOSED) {
+        (void)setsockopt(
+            (*cp)->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+    conn_close(cp);
 }
 
 bool

@@ -81,6 +81,13 @@ void conn_close(struct conn **c); /* at once; NULL is fine */
  * full: an owner that heeds conn_is_full never sees it. */
 enum status conn_send(
     struct conn *c, struct span bytes, uint64_t lsn) MUST_CHECK;
+/* What the owner would want to know about the end of the bytes sent so far, if
+ * they were the last; see conn_drop_gated. */
+void conn_set_mark(struct conn *c, uint32_t mark);
+/* Forgets what waits for the journal, for good; the mark of what is left. */
+uint32_t conn_drop_gated(struct conn *c);
+/* What waits for the journal waits no longer (best effort). */
+void conn_ungate(struct conn *c);
 /* Whether conn_send would not answer STATUS_CLOSED. */
 bool conn_may_send(const struct conn *c);
 /* After what was sent: close_notify. The other direction stays open. */
@@ -88,6 +95,9 @@ void conn_end(struct conn *c);
 /* After what was sent: close_notify, then close; the connection is no longer
  * the owner's. */
 void conn_finish(struct conn **c);
+
+/* At once, and so that the peer sees that it was cut; NULL is fine. */
+void conn_reset(struct conn **c);
 
 /* More than the high mark waits to be sent: stop reading its source. */
 bool conn_is_full(const struct conn *c);

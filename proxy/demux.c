@@ -556,6 +556,38 @@ demux_free(struct demux **d)
 
 /* ---- a message of our own ---- */
 
+enum mark {
+    MARK_BETWEEN = 1u << 0, /* the server's frames */
+    MARK_CLOSED = 1u << 1,  /* it has said the protocol's own close */
+    MARK_HEARD = 1u << 2,   /* and a bit each channel: more would be read */
+    MARK_REPLIED = 1u << 8, /* and a bit each channel */
+};
+
+static bool
+is_heard(const struct demux *d, enum channel c)
+{
+    return d->protocol == META_SPDY ? spdy_streams_is_heard(&d->streams, c)
+                                    : !d->has_ended[FROM_SERVER][c];
+}
+
+uint32_t
+demux_server_mark(const struct demux *d)
+{
+    uint32_t mark = d->server_is_between ? MARK_BETWEEN : 0;
+    mark |= d->has_closed[FROM_SERVER] ? MARK_CLOSED : 0;
+    for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
+        mark |= is_heard(d, (enum channel)c) ? MARK_HEARD << c : 0;
+        mark |= d->streams.by_channel[c].has_reply ? MARK_REPLIED << c : 0;
+    }
+    return mark;
+}
+
+bool
+demux_mark_is_between(uint32_t mark)
+{
+    return (mark & MARK_BETWEEN) != 0;
+}
+
 /* Where a person will see it. */
 static enum channel
 message_channel(const struct demux *d)
@@ -570,12 +602,12 @@ is_wished(const struct demux *d, enum channel c)
 }
 
 static enum status
-ws_say_goodbye(
-    struct demux *d, struct span text, struct span error, struct buf *out)
+ws_say_goodbye(struct demux *d, uint32_t mark, struct span text,
+    struct span error, struct buf *out)
 {
     const enum channel c = message_channel(d);
     enum status st = STATUS_OK;
-    if (text.len > 0 && is_wished(d, c) && !d->has_ended[FROM_SERVER][c]) {
+    if (text.len > 0 && is_wished(d, c) && (mark & MARK_HEARD << c) != 0) {
         st = ws_channel_encode(&d->ws_subprotocol, c, text, out);
     }
     if (st == STATUS_OK && error.len > 0) {
@@ -587,22 +619,23 @@ ws_say_goodbye(
 /* One stream's last frame: what we have to say on it and FIN, or a reset
  * when the client still waits for a reply to it. */
 static enum status
-spdy_say_goodbye_on(
-    const struct demux *d, enum channel c, struct span bytes, struct buf *out)
+spdy_say_goodbye_on(const struct demux *d, uint32_t mark, enum channel c,
+    struct span bytes, struct buf *out)
 {
     const struct spdy_stream *stream = &d->streams.by_channel[c];
-    if (spdy_streams_is_heard(&d->streams, c)) {
+    if ((mark & MARK_HEARD << c) != 0) {
         return spdy_frame_encode_data(stream->id, true, bytes, out);
     }
-    if (stream->id != 0 && !stream->has_reply && !stream->is_reset) {
+    if (stream->id != 0 && (mark & MARK_REPLIED << c) == 0 &&
+        !stream->is_reset) {
         return spdy_frame_encode_rst(stream->id, SPDY_RST_REFUSED_STREAM, out);
     }
     return STATUS_OK;
 }
 
 static enum status
-spdy_say_goodbye(
-    struct demux *d, struct span text, struct span error, struct buf *out)
+spdy_say_goodbye(struct demux *d, uint32_t mark, struct span text,
+    struct span error, struct buf *out)
 {
     const enum channel told = message_channel(d);
     enum status st = STATUS_OK;
@@ -613,7 +646,7 @@ spdy_say_goodbye(
         } else if (c == told) {
             bytes = text;
         }
-        st = spdy_say_goodbye_on(d, (enum channel)c, bytes, out);
+        st = spdy_say_goodbye_on(d, mark, (enum channel)c, bytes, out);
     }
     return st == STATUS_OK ? spdy_frame_encode_goaway(
                                  d->streams.last_id, SPDY_GOAWAY_OK, out)
@@ -621,17 +654,18 @@ spdy_say_goodbye(
 }
 
 enum status
-demux_say_goodbye(
-    struct demux *d, struct span text, struct span status_json, struct buf *out)
+demux_say_goodbye(struct demux *d, uint32_t mark, struct span text,
+    struct span status_json, struct buf *out)
 {
-    if (d->has_closed[FROM_SERVER] || d->has_said_goodbye) {
+    if ((mark & MARK_CLOSED) != 0 || d->has_said_goodbye) {
         return STATUS_CLOSED;
     }
-    if (!d->server_is_between) {
+    if ((mark & MARK_BETWEEN) == 0) {
         return STATUS_INVALID;
     }
     d->has_said_goodbye = true;
     const struct span error = d->has_status ? status_json : text;
-    return d->protocol == META_SPDY ? spdy_say_goodbye(d, text, error, out)
-                                    : ws_say_goodbye(d, text, error, out);
+    return d->protocol == META_SPDY
+               ? spdy_say_goodbye(d, mark, text, error, out)
+               : ws_say_goodbye(d, mark, text, error, out);
 }

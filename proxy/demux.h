@@ -56,12 +56,17 @@ bool demux_has_left(const struct demux *d, enum channel_from from);
  * word for the end at all: there the server's end of the connection is it. */
 bool demux_has_status(const struct demux *d);
 
+/* Where what the server has said so far ends: between two frames or within
+ * one, and on which channels more could be said. Its bits are demux's own. */
+uint32_t demux_server_mark(const struct demux *d);
+bool demux_mark_is_between(uint32_t mark);
+
 /* A message of our own to the client: `text` on stderr (or stdout with a
  * TTY), `status_json` on the error channel, then the close of the protocol.
- * Only at a frame boundary of what the server sent so far:
+ * `mark` is of the last that reaches the client. Only at a frame boundary:
  * STATUS_INVALID otherwise. Once, and not after the server's own close:
  * STATUS_CLOSED. What `out` got is only to be sent on STATUS_OK. */
-enum status demux_say_goodbye(struct demux *d, struct span text,
+enum status demux_say_goodbye(struct demux *d, uint32_t mark, struct span text,
     struct span status_json, struct buf *out) MUST_CHECK;
 
 #endif

@@ -15,6 +15,8 @@
 /* Of a refusal's Status, for the reason in the index. */
 #define REFUSAL_MAX 8192u
 
+#define UNRECORDABLE "sessions must be recorded, and cannot be now: %s"
+
 enum exchange_state {
     EXCHANGE_IDENTIFYING, /* the caller is owed */
     EXCHANGE_CREDENTIAL,  /* the proxy's own token is owed */
@@ -30,7 +32,10 @@ struct exchange {
     void *front;
     const struct http_head *request;
     enum exchange_state state;
-    struct list hook; /* g->buried */
+    struct list hook;    /* g->buried */
+    struct list opening; /* g->opening: it has a tap */
+    uint64_t open_lsn;   /* behind the session's OPEN */
+    uint64_t opened_ns;
     struct route route;
     struct caller *caller;
     struct identity_wait identity_wait;
@@ -54,6 +59,7 @@ exchange_retire(struct exchange *x)
     pod_lookup_cancel(&x->lookup);
     call_cancel(&x->call);
     caller_release(&x->caller);
+    list_drop(&x->opening);
     list_append(&x->g->buried, &x->hook);
 }
 
@@ -419,7 +425,7 @@ exchange_start_call(
             .head = &m,
             .with_certificate = x->caller->power == CALLER_AS_PROXY,
             .is_upgrade = is_session(x),
-            .lsn = is_session(x) ? journal_writer_end(x->g->journal) : 0,
+            .lsn = x->open_lsn,
         },
         &call_events, x, &x->call, err);
 }
@@ -499,14 +505,46 @@ exchange_is_recorded(struct exchange *x, const struct pod_facts *pod)
     struct error err;
     const char *why = journal_writer_why_not(x->g->journal, JOURNAL_NEED_OPEN);
     if (why != NULL) {
-        error_set(&err, STATUS_LIMIT,
-            "sessions must be recorded, and cannot be now: %s", why);
+        error_set(&err, STATUS_LIMIT, UNRECORDABLE, why);
     } else if (exchange_open_tap(x, pod, &err) == STATUS_OK) {
+        x->open_lsn = journal_writer_end(x->g->journal);
+        x->opened_ns = clock_mono_ns(x->g->clock);
+        list_append(&x->g->opening, &x->opening);
         exchange_log_session(x);
         return true;
     }
     exchange_deny(x, 503, err.text);
     return false;
+}
+
+/* Its request has waited for its OPEN in vain, so nothing went upstream. */
+static void
+exchange_heed_one(struct exchange *x, const char *why)
+{
+    const uint64_t waited = clock_mono_ns(x->g->clock) - x->opened_ns;
+    const uint64_t pause_ms = x->g->config->journal.pause_ms;
+    struct error err;
+    if (x->open_lsn > x->g->env->released_lsn &&
+        waited >= pause_ms * UINT64_C(1000000)) {
+        error_set(&err, STATUS_LIMIT, UNRECORDABLE, why);
+        exchange_deny(x, 503, err.text);
+    }
+}
+
+void
+exchange_heed_journal(struct gateway *g)
+{
+    struct list batch;
+    const char *why = journal_writer_why_not(g->journal, JOURNAL_NEED_RECORD);
+    if (why == NULL || list_is_empty(&g->opening)) {
+        return;
+    }
+    list_move_all(&g->opening, &batch);
+    for (struct list *hook = list_take(&batch); hook != NULL;
+         hook = list_take(&batch)) {
+        list_append(&g->opening, hook);
+        exchange_heed_one(LIST_ENTRY(hook, struct exchange, opening), why);
+    }
 }
 
 static void
@@ -684,6 +722,7 @@ exchange_begin(struct gateway *g, const struct exchange_front *ops, void *front,
     x->front = front;
     x->request = request;
     list_init(&x->hook);
+    list_init(&x->opening);
     list_init(&x->identity_wait.hook);
     list_init(&x->credential_wait.hook);
     buf_init(&x->refusal, REFUSAL_MAX);

@@ -48,7 +48,10 @@ void exchange_on_front_gone(struct exchange *x); /* over; no call follows */
 void exchange_refuse(const struct exchange_front *ops, void *front,
     unsigned code, const char *why);
 
-/* At the end of a turn: frees what is over. */
+/* At the end of a turn, when the journal has been written: denies the sessions
+ * whose beginning could not be for journal.pause_ms. */
+void exchange_heed_journal(struct gateway *g);
+/* Then: frees what is over. */
 void exchange_bury(struct gateway *g);
 
 #endif

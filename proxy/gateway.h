@@ -22,9 +22,12 @@ struct gateway {
     struct metrics *metrics;
     struct list stalled;  /* sessions that wait for room in the journal */
     struct list sessions; /* all that run */
+    struct list held;     /* those that cannot be recorded, longest first */
+    struct list opening;  /* exchanges that open a session */
     struct list fronts;   /* client connections */
     struct list dead_fronts;
     struct list buried; /* exchanges that are over, freed at a turn's end */
+    bool is_holding;    /* the journal takes no more of sessions */
     bool is_draining;   /* no new connection; a request is its last */
     bool is_ending;     /* SIGTERM came: no new request either */
 };

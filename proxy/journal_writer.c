@@ -39,6 +39,7 @@ struct journal_writer {
     uint64_t progress_lsn;  /* what was deliverable when that last grew, ... */
     uint64_t progress_ns;   /* ... or nothing waited; and when that was */
     uint64_t free_bytes;
+    int spare_errno;    /* why there is no segment to go on in; 0: there is */
     struct buf batch;   /* records from written_lsn on */
     size_t batch_split; /* where the next segment's records begin; 0: no */
     bool must_roll;     /* the next record goes to the next segment */
@@ -205,6 +206,18 @@ see_backlog(struct journal_writer *w)
     journal_health_see_backlog(&w->health, backlog_of(w));
 }
 
+/* Sessions stop before the last segment is full: then they can still be told,
+ * and it can be recorded how they ended. */
+static void
+see_segment(struct journal_writer *w)
+{
+    const bool is_last = segment_left(w) < LIMIT_JOURNAL_LAST_BYTES;
+    if (w->spare_errno == 0 || is_last) {
+        journal_health_see_error(
+            &w->health, JOURNAL_TROUBLE_SEGMENT, w->spare_errno);
+    }
+}
+
 enum status
 journal_writer_append(struct journal_writer *w, enum journal_kind kind,
     enum journal_stream stream, uint64_t session, struct span payload,
@@ -240,6 +253,7 @@ journal_writer_append(struct journal_writer *w, enum journal_kind kind,
     }
     w->next_lsn += size;
     see_backlog(w);
+    see_segment(w);
     if (lsn_out != NULL) {
         *lsn_out = r.lsn;
     }
@@ -267,11 +281,9 @@ segment_roll(struct journal_writer *w)
     const enum status st =
         journal_segments_roll(w->segments, w->salt, w->written_lsn, &err);
     if (st == STATUS_TIMEOUT) {
-        const int why = journal_segments_disk(w->segments).spare_errno;
-        journal_health_see_error(&w->health, JOURNAL_TROUBLE_SEGMENT, why);
         return false;
     }
-    see_error(w, JOURNAL_TROUBLE_SEGMENT, st, &err);
+    see_error(w, JOURNAL_TROUBLE_WRITE, st, &err);
     if (st != STATUS_OK) {
         return false;
     }
@@ -333,6 +345,15 @@ journal_writer_deliverable(const struct journal_writer *w)
     return w->lost_lsn != 0 ? 0 : w->synced_lsn;
 }
 
+bool
+journal_writer_is_blocked(const struct journal_writer *w)
+{
+    return journal_health_has(&w->health, JOURNAL_TROUBLE_WRITE) ||
+           journal_health_has(&w->health, JOURNAL_TROUBLE_SYNC) ||
+           journal_health_has(&w->health, JOURNAL_TROUBLE_STALL) ||
+           (w->spare_errno != 0 && (w->must_roll || w->batch_split > 0));
+}
+
 /* ---- looking ---- */
 
 /* A failed fdatasync is not to be tried again: the kernel has forgotten the
@@ -392,8 +413,10 @@ look_at_disk(struct journal_writer *w)
     const struct journal_disk disk = journal_segments_disk(w->segments);
     w->synced_lsn = disk.synced_lsn;
     w->free_bytes = disk.free_bytes;
+    w->spare_errno = disk.spare_errno;
     see_sync(w, &disk);
     see_stall(w);
+    see_segment(w);
     journal_health_see_error(
         &w->health, JOURNAL_TROUBLE_SPARE, disk.spare_errno);
     journal_health_see_free(&w->health, disk.free_bytes);

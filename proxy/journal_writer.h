@@ -61,6 +61,10 @@ void journal_writer_flush(struct journal_writer *w);
 const char *journal_writer_why_not(
     struct journal_writer *w, enum journal_need need);
 
+/* Whether what is appended now does not get into the journal. A need may be
+ * unmet before it comes to that. */
+bool journal_writer_is_blocked(const struct journal_writer *w);
+
 struct journal_gauges {
     uint64_t backlog_bytes; /* not released by the recorder */
     uint64_t free_bytes;    /* of the journal's file system; UINT64_MAX: ? */

@@ -46,6 +46,12 @@
 #define LIMIT_JOURNAL_STALL_MS  5000u
 #define LIMIT_UNSYNCED_SEGMENTS 16u
 
+/* What is left of a full segment for the last of sessions, when the disk has no
+ * room for another. */
+#define LIMIT_JOURNAL_LAST_BYTES (4u << 20)
+/* And how much of it one may have to end a frame that it has begun. */
+#define LIMIT_HELD_BYTES (64u << 10)
+
 /* Connections, a worker. */
 #define LIMIT_CONNECTIONS 20000u
 #define LIMIT_POOL        64u

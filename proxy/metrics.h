@@ -16,6 +16,8 @@ enum metric {
     METRIC_SESSIONS_ACTIVE, /* gauge */
     METRIC_SESSIONS_REFUSED,
     METRIC_SESSIONS_FAILED,
+    METRIC_SESSIONS_PAUSED,       /* gauge: they cannot be recorded now */
+    METRIC_SESSIONS_UNRECORDABLE, /* ended for that */
     METRIC_BYTES_STDIN,
     METRIC_BYTES_STDOUT,
     METRIC_BYTES_STDERR,

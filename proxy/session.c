@@ -7,7 +7,13 @@
 
 #define GOODBYE_MAX 8192u
 
+#define ENDED        "session ended"
+#define UNRECORDABLE "this session was ended: it can no longer be recorded"
+
 struct session;
+
+static bool session_is_held(const struct session *s);
+static void session_unhold(struct session *s);
 
 /* One direction's source. */
 struct side {
@@ -25,6 +31,9 @@ struct session {
     struct side sides[2]; /* by enum channel_from */
     struct list running;
     struct list stalled;
+    struct list held; /* in g->held: it cannot be recorded now */
+    uint64_t held_since_ns;
+    size_t overdraft; /* bytes it may still have of a begun frame */
 };
 
 static const struct conn_events side_events;
@@ -63,6 +72,7 @@ session_finish(struct session *s, enum meta_status status, const char *reason)
     demux_free(&s->demux);
     list_drop(&s->running);
     list_drop(&s->stalled);
+    session_unhold(s);
     free(s);
 }
 
@@ -97,28 +107,58 @@ session_finish_by_ends(struct session *s)
     }
 }
 
-/* Breaks the session off, and tells its user why if the protocol lets us. */
-static void
-session_break(struct session *s, const char *why)
+/* What the journal cannot keep now will not be delivered either. The mark of
+ * the last that is. */
+static uint32_t
+session_give_up_gated(struct session *s)
+{
+    if (!journal_writer_is_blocked(s->g->journal)) {
+        return demux_server_mark(s->demux);
+    }
+    (void)conn_drop_gated(s->sides[FROM_SERVER].conn);
+    return conn_drop_gated(s->sides[FROM_CLIENT].conn);
+}
+
+static enum status
+session_say_goodbye(
+    struct session *s, uint32_t mark, const char *what, const char *why)
 {
     struct buf status;
     struct buf goodbye;
+    struct buf text;
     buf_init(&status, GOODBYE_MAX);
     buf_init(&goodbye, 2 * GOODBYE_MAX);
-    struct buf text;
     buf_init(&text, GOODBYE_MAX);
-    if (s->demux != NULL &&
-        buf_printf(&text, "\r\nkubetape: session ended: %s\r\n", why) ==
-            STATUS_OK &&
-        api_status_encode(500, span_str(why), &status) == STATUS_OK &&
-        demux_say_goodbye(s->demux, buf_view(&text), buf_view(&status),
-            &goodbye) == STATUS_OK) {
-        /* A full or failed connection gets no message, only the end. */
-        (void)!conn_send(s->sides[FROM_CLIENT].conn, buf_view(&goodbye), 0);
+    enum status st = buf_printf(&text, "\r\nkubetape: %s: %s\r\n", what, why);
+    if (st == STATUS_OK) {
+        st = api_status_encode(500, span_str(why), &status);
+    }
+    if (st == STATUS_OK) {
+        st = demux_say_goodbye(
+            s->demux, mark, buf_view(&text), buf_view(&status), &goodbye);
+    }
+    if (st == STATUS_OK) {
+        st = conn_send(s->sides[FROM_CLIENT].conn, buf_view(&goodbye), 0);
     }
     buf_fini(&text);
     buf_fini(&status);
     buf_fini(&goodbye);
+    return st;
+}
+
+/* Breaks the session off, and tells its user why if the protocol lets us. */
+static void
+session_break(struct session *s, const char *what, const char *why)
+{
+    if (s->demux != NULL) {
+        const uint32_t mark = session_give_up_gated(s);
+        /* A full or failed connection gets no message, only the end. */
+        (void)!session_say_goodbye(s, mark, what, why);
+        if (session_is_held(s) && !demux_mark_is_between(mark)) {
+            /* To end politely within a frame would be a lie. */
+            conn_reset(&s->sides[FROM_CLIENT].conn);
+        }
+    }
     session_finish(s, META_FAILED, why);
 }
 
@@ -129,8 +169,144 @@ session_end_all(struct gateway *g, const char *why)
     list_move_all(&g->sessions, &batch);
     for (struct list *hook = list_take(&batch); hook != NULL;
          hook = list_take(&batch)) {
-        session_break(LIST_ENTRY(hook, struct session, running), why);
+        session_break(LIST_ENTRY(hook, struct session, running), ENDED, why);
     }
+}
+
+/* ---- while it cannot be recorded ---- */
+
+static bool
+session_is_held(const struct session *s)
+{
+    return !list_is_empty(&s->held);
+}
+
+static void
+session_unhold(struct session *s)
+{
+    if (session_is_held(s)) {
+        list_drop(&s->held);
+        metrics_add(s->g->metrics, METRIC_SESSIONS_PAUSED, -1);
+    }
+}
+
+/* A frame of the server that has begun may end, so that the client can be
+ * told something behind it; but only where it can still be recorded. */
+static bool
+side_owes_frame(const struct side *side)
+{
+    const struct session *s = side->session;
+    return side->from == FROM_SERVER && s->demux != NULL &&
+           !demux_mark_is_between(demux_server_mark(s->demux)) &&
+           s->overdraft > 0 && !journal_writer_is_blocked(s->g->journal);
+}
+
+static void
+side_hold(struct side *side)
+{
+    if (!side_owes_frame(side)) {
+        conn_pause(side->conn);
+    }
+}
+
+static void
+session_hold(struct session *s)
+{
+    if (session_is_held(s)) {
+        return;
+    }
+    s->held_since_ns = clock_mono_ns(s->g->clock);
+    s->overdraft = LIMIT_HELD_BYTES;
+    list_append(&s->g->held, &s->held);
+    metrics_add(s->g->metrics, METRIC_SESSIONS_PAUSED, 1);
+    side_hold(&s->sides[FROM_CLIENT]);
+    side_hold(&s->sides[FROM_SERVER]);
+}
+
+/* Unless it waits for its peer as well. */
+static void
+side_go_on(struct side *side)
+{
+    if (!session_is_held(side->session) && !conn_is_full(peer_of(side))) {
+        conn_resume(side->conn);
+    }
+}
+
+static void
+session_go_on(struct session *s)
+{
+    side_go_on(&s->sides[FROM_CLIENT]);
+    side_go_on(&s->sides[FROM_SERVER]);
+}
+
+static void
+hold_all(struct gateway *g, const char *why)
+{
+    struct list batch;
+    size_t count = 0;
+    list_move_all(&g->sessions, &batch);
+    for (struct list *hook = list_take(&batch); hook != NULL;
+         hook = list_take(&batch)) {
+        list_append(&g->sessions, hook);
+        session_hold(LIST_ENTRY(hook, struct session, running));
+        count++;
+    }
+    g->is_holding = true;
+    if (count > 0) {
+        log_event(g->log, LOG_DEBUG, "sessions.paused", LOG_I("count", count),
+            LOG_S("why", why));
+    }
+}
+
+static void
+release_all(struct gateway *g)
+{
+    struct list batch;
+    size_t count = 0;
+    list_move_all(&g->held, &batch);
+    for (struct list *hook = list_take(&batch); hook != NULL;
+         hook = list_take(&batch)) {
+        struct session *s = LIST_ENTRY(hook, struct session, held);
+        metrics_add(g->metrics, METRIC_SESSIONS_PAUSED, -1);
+        session_go_on(s);
+        count++;
+    }
+    g->is_holding = false;
+    if (count > 0) {
+        log_event(
+            g->log, LOG_DEBUG, "sessions.going_on", LOG_I("count", count));
+    }
+}
+
+static void
+end_overdue(struct gateway *g, const char *why)
+{
+    const uint64_t pause_ns = g->config->journal.pause_ms * UINT64_C(1000000);
+    const uint64_t now = clock_mono_ns(g->clock);
+    while (!list_is_empty(&g->held)) {
+        struct session *s = LIST_ENTRY(g->held.next, struct session, held);
+        if (now - s->held_since_ns < pause_ns) {
+            return; /* the others came later */
+        }
+        metrics_add(g->metrics, METRIC_SESSIONS_UNRECORDABLE, 1);
+        session_break(s, UNRECORDABLE, why);
+    }
+}
+
+void
+session_heed_journal(struct gateway *g)
+{
+    const char *why = journal_writer_why_not(g->journal, JOURNAL_NEED_RECORD);
+    if (why == NULL) {
+        if (g->is_holding || !list_is_empty(&g->held)) {
+            release_all(g);
+        }
+        return;
+    }
+    if (!g->is_holding) {
+        hold_all(g, why);
+    }
+    end_overdue(g, why);
 }
 
 /* ---- bytes ---- */
@@ -142,6 +318,26 @@ enum progress {
     PROGRESS_FAILED,  /* no memory, or the journal refused a record */
 };
 
+/* Whether another fact can be recorded now. */
+static bool
+side_may_read(struct side *side)
+{
+    struct session *s = side->session;
+    struct journal_writer *j = s->g->journal;
+    if (journal_writer_why_not(j, JOURNAL_NEED_RECORD) != NULL) {
+        session_hold(s);
+    }
+    return journal_writer_has_room(j, LIMIT_READ_BYTES) &&
+           (!session_is_held(s) || side_owes_frame(side));
+}
+
+static void
+side_draw(struct side *side, size_t bytes)
+{
+    struct session *s = side->session;
+    s->overdraft = bytes < s->overdraft ? s->overdraft - bytes : 0;
+}
+
 /* Reads along in `bytes` and records; *safe_out is the part that may go on,
  * *recorded_out whether it must wait for the journal. */
 static enum progress
@@ -152,7 +348,7 @@ side_read_along(struct side *side, struct span *bytes, struct span *safe_out,
     const uint8_t *start = bytes->ptr;
     *safe_out = span_of(start, 0);
     for (;;) {
-        if (!journal_writer_has_room(s->g->journal, LIMIT_READ_BYTES)) {
+        if (!side_may_read(side)) {
             return PROGRESS_STALLED;
         }
         struct channel_fact fact;
@@ -164,6 +360,7 @@ side_read_along(struct side *side, struct span *bytes, struct span *safe_out,
             tap_fact(s->tap, side->from, &fact, recorded_out) != STATUS_OK) {
             return PROGRESS_FAILED;
         }
+        side_draw(side, (size_t)(bytes->ptr - start) - safe_out->len);
         safe_out->len = (size_t)(bytes->ptr - start);
         if (fed == FEED_MORE) {
             return PROGRESS_ALL;
@@ -200,6 +397,9 @@ side_forward(struct side *side, struct span bytes, bool recorded)
     if (st != STATUS_OK) {
         return false;
     }
+    if (side->from == FROM_SERVER && side->session->demux != NULL) {
+        conn_set_mark(to, demux_server_mark(side->session->demux));
+    }
     if (conn_is_full(to)) {
         conn_pause(side->conn);
     }
@@ -222,16 +422,19 @@ side_on_bytes(void *owner, struct span *bytes)
     }
     switch (p) {
     case PROGRESS_ALL:
+        if (session_is_held(s)) {
+            side_hold(side);
+        }
         return;
     case PROGRESS_STALLED:
         /* What is left in `bytes` is kept by the connection. */
         list_append(&s->g->stalled, &s->stalled);
         return;
     case PROGRESS_BROKEN:
-        session_break(s, demux_why(s->demux));
+        session_break(s, ENDED, demux_why(s->demux));
         return;
     case PROGRESS_FAILED:
-        session_break(s, "the session could not be recorded");
+        session_break(s, ENDED, "the session could not be recorded");
         return;
     }
 }
@@ -271,7 +474,8 @@ static void
 side_on_room(void *owner)
 {
     struct side *side = owner;
-    conn_resume(peer_of(side));
+    side_go_on(&side->session->sides[side->from == FROM_CLIENT ? FROM_SERVER
+                                                               : FROM_CLIENT]);
 }
 
 static void
@@ -320,17 +524,15 @@ session_begin(struct gateway *g, const struct session_parts *parts)
     s->demux = p.demux;
     list_init(&s->running);
     list_init(&s->stalled);
+    list_init(&s->held);
     list_append(&g->sessions, &s->running);
     side_init(s, FROM_CLIENT, p.front);
     side_init(s, FROM_SERVER, p.back);
-}
-
-/* Unless it waits for its peer as well. */
-static void
-side_go_on(struct side *side)
-{
-    if (!conn_is_full(peer_of(side))) {
-        conn_resume(side->conn);
+    if (s->demux != NULL) {
+        conn_set_mark(p.front, demux_server_mark(s->demux));
+    }
+    if (g->is_holding) {
+        session_hold(s);
     }
 }
 
@@ -344,8 +546,6 @@ session_run_stalled(struct gateway *g)
     list_move_all(&g->stalled, &batch);
     for (struct list *hook = list_take(&batch); hook != NULL;
          hook = list_take(&batch)) {
-        struct session *s = LIST_ENTRY(hook, struct session, stalled);
-        side_go_on(&s->sides[FROM_CLIENT]);
-        side_go_on(&s->sides[FROM_SERVER]);
+        session_go_on(LIST_ENTRY(hook, struct session, stalled));
     }
 }

@@ -358,6 +358,9 @@ slot_on_exit(struct slot *s, int status)
     metrics_set(s->metrics, METRIC_IS_READY, 0);
     metrics_set(s->metrics, METRIC_CONNECTIONS, 0);
     metrics_set(s->metrics, METRIC_SESSIONS_ACTIVE, 0);
+    metrics_set(s->metrics, METRIC_SESSIONS_PAUSED, 0);
+    metrics_set(s->metrics, METRIC_JOURNAL_BACKLOG, 0);
+    metrics_set(s->metrics, METRIC_RECORDER_SILENCE, 0);
     slot_close_ready(s);
     if (v->is_stopping) {
         return;

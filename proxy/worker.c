@@ -43,6 +43,8 @@ worker_on_turn_end(void *ctx)
     conn_env_run_ready(&w->env);
     journal_writer_flush(g->journal);
     conn_env_release(&w->env, journal_writer_deliverable(g->journal));
+    session_heed_journal(g);
+    exchange_heed_journal(g);
     session_run_stalled(g);
     exchange_bury(g);
     front_h1_bury(g);
@@ -340,6 +342,8 @@ worker_run(const struct worker_options *o, struct error *err)
     };
     list_init(&w->gateway.stalled);
     list_init(&w->gateway.sessions);
+    list_init(&w->gateway.held);
+    list_init(&w->gateway.opening);
     list_init(&w->gateway.fronts);
     list_init(&w->gateway.dead_fronts);
     list_init(&w->gateway.buried);

@@ -83,8 +83,8 @@ check_goodbye(struct demux *d, struct demux *reader)
     struct buf out;
     buf_init(&out, 4096);
     const bool was_over = demux_is_over(d);
-    if (demux_say_goodbye(d, SPAN_LIT("no"), SPAN_LIT("{}"), &out) ==
-        STATUS_OK) {
+    if (demux_say_goodbye(d, demux_server_mark(d), SPAN_LIT("no"),
+            SPAN_LIT("{}"), &out) == STATUS_OK) {
         assert(!was_over || out.len > 0);
         feed(reader, FROM_SERVER, buf_view(&out), &j);
         assert(!j.is_bad);

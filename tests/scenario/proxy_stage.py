@@ -330,10 +330,11 @@ def descendants(pid):
 class Proxy:
     """kubetape-proxy in front of a stand-in, and its state folder."""
 
-    def __init__(self, folder, standin, settings, recorder_timeout_ms):
+    def __init__(self, folder, standin, settings, recorder_timeout_ms,
+                 state=None):
         self.clients = []
         self.folder = folder
-        self.state = folder / "state"
+        self.state = state or folder / "state"
         (folder / "kubeconfig").write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",
             "clusters": [{"name": "stand-in", "cluster": {
@@ -443,13 +444,13 @@ class Client:
 
 
 @contextlib.contextmanager
-def stage(settings="", recorder_timeout_ms=600000):
+def stage(settings="", recorder_timeout_ms=600000, state=None):
     """No recorder runs: it is missed after `recorder_timeout_ms`."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kubetape-scenario-"))
     standin = StandIn(folder)
     proxy = None
     try:
-        proxy = Proxy(folder, standin, settings, recorder_timeout_ms)
+        proxy = Proxy(folder, standin, settings, recorder_timeout_ms, state)
         yield standin, proxy
     except BaseException:
         if proxy is not None:

@@ -471,14 +471,14 @@ check_goodbye(const struct scene *scene, const char *expected)
     const char *text = NULL;
     buf_init(&out, 4096);
     buf_init(&t.text, 4096);
-    assert_int_equal(
-        demux_say_goodbye(p->demux, SPAN_LIT("no"), SPAN_LIT("{}"), &out),
+    assert_int_equal(demux_say_goodbye(p->demux, demux_server_mark(p->demux),
+                         SPAN_LIT("no"), SPAN_LIT("{}"), &out),
         STATUS_OK);
     feed_from(reader, FROM_SERVER, buf_view(&out), &t);
     assert_int_equal(buf_cstr(&t.text, &text), STATUS_OK);
     assert_string_equal(text, expected);
-    assert_int_equal(
-        demux_say_goodbye(p->demux, SPAN_LIT("no"), SPAN_LIT("{}"), &out),
+    assert_int_equal(demux_say_goodbye(p->demux, demux_server_mark(p->demux),
+                         SPAN_LIT("no"), SPAN_LIT("{}"), &out),
         STATUS_CLOSED);
     buf_fini(&out);
     buf_fini(&t.text);
@@ -525,6 +525,46 @@ says_goodbye_over_spdy(void **state)
     check_goodbye(&scene, "close\n");
 }
 
+/* What was read and never delivered is nothing the client knows: it is told as
+ * if the server had stopped at the mark. */
+static void
+says_goodbye_at_an_earlier_mark(void **state)
+{
+    (void)state;
+    static const char *const said_later[] = {
+        REPLY_1 REPLY_3 REPLY_5 REPLY_7 GOAWAY, "00000005 00000002 61"};
+    for (size_t i = 0; i < sizeof said_later / sizeof *said_later; i++) {
+        const struct scene scene = {META_SPDY, "v4.channel.k8s.io", &no_tty,
+            SYN_ERROR SYN_STDIN SYN_STDOUT SYN_STDERR, "", FROM_SERVER};
+        const struct scene known = {META_SPDY, "v4.channel.k8s.io", &no_tty,
+            SYN_ERROR SYN_STDIN SYN_STDOUT SYN_STDERR,
+            REPLY_1 REPLY_3 REPLY_5 REPLY_7, FROM_SERVER};
+        struct parser *p = open_scene(i == 0 ? &scene : &known);
+        struct parser *reader = open_scene(i == 0 ? &scene : &known);
+        const uint32_t mark = demux_server_mark(p->demux);
+        struct transcript t = {.joining = NULL};
+        struct buf out;
+        const char *text = NULL;
+        buf_init(&out, 4096);
+        buf_init(&t.text, 4096);
+        assert_true(demux_mark_is_between(mark));
+        say(p, FROM_SERVER, said_later[i]);
+        assert_int_equal(demux_say_goodbye(p->demux, mark, SPAN_LIT("no"),
+                             SPAN_LIT("{}"), &out),
+            STATUS_OK);
+        feed_from(reader, FROM_SERVER, buf_view(&out), &t);
+        assert_int_equal(buf_cstr(&t.text, &text), STATUS_OK);
+        assert_string_equal(
+            text, i == 0 ? "close\n"
+                         : "end stdout\nstderr \"no\"\nend stderr\n"
+                           "error \"{}\"\nend error\nclose\n");
+        buf_fini(&out);
+        buf_fini(&t.text);
+        close_scene(p);
+        close_scene(reader);
+    }
+}
+
 static void
 does_not_say_goodbye_inside_a_frame(void **state)
 {
@@ -552,7 +592,8 @@ does_not_say_goodbye_inside_a_frame(void **state)
         buf_init(&out, 4096);
         say(p, FROM_SERVER, cases[i].said);
         assert_int_equal(
-            demux_say_goodbye(p->demux, SPAN_LIT("no"), SPAN_LIT("{}"), &out),
+            demux_say_goodbye(p->demux, demux_server_mark(p->demux),
+                SPAN_LIT("no"), SPAN_LIT("{}"), &out),
             cases[i].expected);
         assert_int_equal(out.len, 0);
         buf_fini(&out);
@@ -574,8 +615,8 @@ says_goodbye_after_a_refusal(void **state)
     struct span bad = SPAN_LIT("\x82\x02\x09x");
     buf_init(&out, 4096);
     assert_int_equal(demux_next(p->demux, FROM_SERVER, &bad, &fact), FEED_BAD);
-    assert_int_equal(
-        demux_say_goodbye(p->demux, SPAN_LIT("no"), SPAN_LIT("{}"), &out),
+    assert_int_equal(demux_say_goodbye(p->demux, demux_server_mark(p->demux),
+                         SPAN_LIT("no"), SPAN_LIT("{}"), &out),
         STATUS_OK);
     buf_fini(&out);
     close_scene(p);
@@ -602,6 +643,7 @@ main(void)
         cmocka_unit_test(lends_bulk_data),
         cmocka_unit_test(says_goodbye_over_websocket),
         cmocka_unit_test(says_goodbye_over_spdy),
+        cmocka_unit_test(says_goodbye_at_an_earlier_mark),
         cmocka_unit_test(does_not_say_goodbye_inside_a_frame),
         cmocka_unit_test(says_goodbye_after_a_refusal),
     };
