@@ -12,8 +12,8 @@ key_set_load(const char *path, struct key_set *out, struct error *err)
     buf_init(&pem, PLAYER_SMALL_FILE_MAX);
     enum status st = file_read(path, &pem, err);
     if (st == STATUS_OK) {
-        st = ed25519_public_from_pem(buf_view(&pem), &set.keys[0], err);
-        set.count = 1;
+        st = ed25519_publics_from_pem(
+            buf_view(&pem), set.keys, PLAYER_KEYS_MAX, &set.count, err);
     }
     buf_fini(&pem);
     if (st != STATUS_OK) {

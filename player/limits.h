@@ -17,6 +17,13 @@
 /* Trusted keys, and those that they led to. */
 #define PLAYER_KEYS_MAX 64
 
+/* The last frame of a recording, and its text: the recorder's own are 12 MiB
+ * at most. */
+#define PLAYER_LAST_FRAME_MAX (32u << 20)
+
+/* Recordings of a store that is verified whole: 96 bytes each. */
+#define PLAYER_AUDIT_MAX (1u << 26)
+
 /* Frames and seals of one file: at a seal a second, 24 days. */
 #define PLAYER_FRAMES_MAX (1u << 22)
 

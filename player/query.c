@@ -275,23 +275,37 @@ query_find(struct query *q, const struct query_filter *f, struct error *err)
     return st == STATUS_OK ? bind_all(q, conditions, err) : st;
 }
 
-enum status
-query_find_prefix(struct query *q, const char *prefix, struct error *err)
+/* The walk over the sessions that `where`, with `value` in it, leaves. */
+static enum status
+find_by(
+    struct query *q, const char *where, const char *value, struct error *err)
 {
-    char sql[sizeof select_sql + 64];
-    snprintf(sql, sizeof sql,
-        "%s WHERE substr(id, 1, length(?1)) = ?1"
-        " ORDER BY id",
-        select_sql);
+    char sql[sizeof select_sql + 96];
+    snprintf(sql, sizeof sql, "%s WHERE %s", select_sql, where);
     q->command = NULL;
     q->limit = 0;
     q->given = 0;
     const enum status st = prepare(q, sql, err);
-    if (st == STATUS_OK && sqlite3_bind_text(q->walk, 1, prefix, -1,
+    if (st == STATUS_OK && sqlite3_bind_text(q->walk, 1, value, -1,
                                SQLITE_TRANSIENT) != SQLITE_OK) {
         return db_error(q, err);
     }
     return st;
+}
+
+enum status
+query_find_prefix(struct query *q, const char *prefix, struct error *err)
+{
+    return find_by(
+        q, "substr(id, 1, length(?1)) = ?1 ORDER BY id", prefix, err);
+}
+
+enum status
+query_find_id(struct query *q, const struct uuid *id, struct error *err)
+{
+    char text[UUID_TEXT_LEN + 1];
+    uuid_format(id, text);
+    return find_by(q, "id = ?1", text, err);
 }
 
 static enum status
@@ -361,4 +375,32 @@ query_next(struct query *q, struct meta *m, struct error *err)
         }
     }
     return error_set(err, STATUS_CLOSED, "no more sessions");
+}
+
+/* An ID that is none can only be somebody's doing, and names no session. */
+static enum status
+give_id(struct query *q, query_id_fn *fn, void *ctx, struct error *err)
+{
+    const char *text = (const char *)sqlite3_column_text(q->walk, 0);
+    struct uuid id;
+    if (text == NULL || !uuid_parse(span_str(text), &id)) {
+        return error_set(err, STATUS_CORRUPT,
+            "the index has a session of the ID \"%.64s\"",
+            text == NULL ? "" : text);
+    }
+    return fn(ctx, &id, err);
+}
+
+enum status
+query_each_id(struct query *q, query_id_fn *fn, void *ctx, struct error *err)
+{
+    enum status st = prepare(q, "SELECT id FROM sessions", err);
+    while (st == STATUS_OK) {
+        const int code = sqlite3_step(q->walk);
+        if (code == SQLITE_DONE) {
+            return STATUS_OK;
+        }
+        st = code == SQLITE_ROW ? give_id(q, fn, ctx, err) : db_error(q, err);
+    }
+    return st;
 }

@@ -36,8 +36,18 @@ enum status query_find(struct query *q, const struct query_filter *f,
 /* The same for IDs that begin with `prefix` (hex digits and dashes). */
 enum status query_find_prefix(
     struct query *q, const char *prefix, struct error *err) MUST_CHECK;
+/* The same for one ID. */
+enum status query_find_id(
+    struct query *q, const struct uuid *id, struct error *err) MUST_CHECK;
 /* Fills `m`, which was inited. STATUS_CLOSED behind the last. */
 enum status query_next(
     struct query *q, struct meta *m, struct error *err) MUST_CHECK;
+
+/* Every session's ID, given to `fn` in no order, at the cost of little more
+ * than that. */
+typedef enum status query_id_fn(
+    void *ctx, const struct uuid *id, struct error *err);
+enum status query_each_id(
+    struct query *q, query_id_fn *fn, void *ctx, struct error *err) MUST_CHECK;
 
 #endif

@@ -27,6 +27,9 @@ verify_report_add(struct verify_report *r, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    for (char *c = text; *c != '\0'; c++) { /* one finding is one line */
+        *c = *c == '\n' ? '?' : *c;
+    }
     r->problem_count++;
     if (r->problem_count > PLAYER_PROBLEMS_MAX) {
         return; /* counted */

@@ -136,6 +136,10 @@ maker_write(const char *folder, const char *name, struct span bytes)
 {
     static char path[PATH_MAX];
     must(file_join(path, sizeof path, folder, name, NULL), "path");
-    must(file_write_atomic(path, bytes, 0600, NULL), path);
+    FILE *f = fopen(path, "wb"); /* not synced: tests write thousands */
+    if (f == NULL || fwrite(bytes.ptr, 1, bytes.len, f) != bytes.len ||
+        fclose(f) != 0) {
+        must(STATUS_IO, path);
+    }
     return path;
 }
