@@ -71,9 +71,13 @@ int command_failed(enum status st);
 bool command_may_colour(FILE *file);
 
 int cmd_export(const struct command *, int, char **, struct error *);
+int cmd_hold(const struct command *, int, char **, struct error *);
 int cmd_kubeconfig(const struct command *, int, char **, struct error *);
 int cmd_ls(const struct command *, int, char **, struct error *);
 int cmd_play(const struct command *, int, char **, struct error *);
+int cmd_prune(const struct command *, int, char **, struct error *);
+int cmd_reindex(const struct command *, int, char **, struct error *);
+int cmd_release(const struct command *, int, char **, struct error *);
 int cmd_show(const struct command *, int, char **, struct error *);
 int cmd_up(const struct command *, int, char **, struct error *);
 int cmd_verify(const struct command *, int, char **, struct error *);

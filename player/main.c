@@ -61,6 +61,22 @@ const struct command commands[] = {
         "whether the ledger itself was rolled back or rewritten.\n\n"
         "Exit code 0: as recorded; 1: something is wrong; 3: could not tell.",
         0, 1, cmd_verify},
+    {"hold", "hold ID --reason R", "Keep a recording whatever the rules say",
+        "No rule removes it until it is released. Who held it, when and why "
+        "is\n"
+        "in the ledger. The recorder must be running.",
+        1, 1, cmd_hold},
+    {"release", "release ID", "Leave a held recording to the rules again", "",
+        1, 1, cmd_release},
+    {"prune", "prune [--dry-run] [--json]",
+        "Remove what the retention rules no longer keep",
+        "The recorder does so every hour by itself. What is held, or still\n"
+        "running, stays. The ledger keeps who removed what, when and why.",
+        0, 0, cmd_prune},
+    {"reindex", "reindex", "Make the index anew from the recordings",
+        "Sessions are recorded meanwhile. A recorder that finds its index\n"
+        "missing or damaged at its start does so by itself.",
+        0, 0, cmd_reindex},
     {"version", "version", "Print the version", "", 0, 0, cmd_version},
     {"help", "help [COMMAND]", "Explain a command", "", 0, 1, cmd_help},
     {NULL, NULL, NULL, NULL, 0, 0, NULL},

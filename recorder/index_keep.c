@@ -11,6 +11,7 @@ enum statement {
     STMT_RELEASE,
     STMT_FORGET_HOLDS,
     STMT_IS_HELD,
+    STMT_IS_ATTEMPT_HELD,
     STMT_NOTE_REMOVED,
     STMT_WALK,
     STMT_UNFINISHED,
@@ -32,6 +33,9 @@ static const char *const statement_sql[STMT_COUNT] = {
     [STMT_RELEASE] = "DELETE FROM holds WHERE session = :id",
     [STMT_FORGET_HOLDS] = "DELETE FROM holds",
     [STMT_IS_HELD] = "SELECT 1 FROM holds WHERE session = :id",
+    [STMT_IS_ATTEMPT_HELD] =
+        "SELECT 1 FROM holds JOIN sessions ON id = session"
+        " WHERE start_us >= :from AND start_us < :until AND " IS_ATTEMPT,
     [STMT_NOTE_REMOVED] =
         "INSERT OR REPLACE INTO removed (session, reason, who, removed_us)"
         " VALUES (:id, :reason, :who, :at)",
@@ -123,6 +127,14 @@ index_keep_note(
 }
 
 enum status
+index_keep_on_leaf(void *ctx, uint64_t index, const struct ledger_leaf *leaf,
+    struct error *err)
+{
+    (void)index;
+    return index_keep_note(ctx, leaf, err);
+}
+
+enum status
 index_keep_forget_holds(struct index_keep *k, struct error *err)
 {
     const enum status st = index_db_begin(k->index, err);
@@ -138,6 +150,19 @@ index_keep_is_held(
     sqlite3_stmt *stmt = k->statements[STMT_IS_HELD];
     int64_t is_held = 0;
     index_sql_bind_uuid(stmt, ":id", id);
+    const enum status st = index_sql_number(k->db, stmt, "hold", &is_held, err);
+    *out = is_held != 0;
+    return st;
+}
+
+enum status
+index_keep_is_attempt_held(struct index_keep *k, int64_t from_us,
+    int64_t until_us, bool *out, struct error *err)
+{
+    sqlite3_stmt *stmt = k->statements[STMT_IS_ATTEMPT_HELD];
+    int64_t is_held = 0;
+    index_sql_bind_int(stmt, ":from", from_us);
+    index_sql_bind_int(stmt, ":until", until_us);
     const enum status st = index_sql_number(k->db, stmt, "hold", &is_held, err);
     *out = is_held != 0;
     return st;

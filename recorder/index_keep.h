@@ -21,12 +21,19 @@ void index_keep_close(struct index_keep **k);
 /* A hold, a release, a tombstone; leaves of other kinds change nothing. */
 enum status index_keep_note(struct index_keep *k,
     const struct ledger_leaf *leaf, struct error *err) MUST_CHECK;
+/* The same as a ledger_leaf_fn, whose ctx is the index_keep. */
+enum status index_keep_on_leaf(void *ctx, uint64_t index,
+    const struct ledger_leaf *leaf, struct error *err);
 /* Before all leaves are noted again. */
 enum status index_keep_forget_holds(
     struct index_keep *k, struct error *err) MUST_CHECK;
 
 enum status index_keep_is_held(struct index_keep *k, const struct uuid *id,
     bool *out, struct error *err) MUST_CHECK;
+
+/* Whether one of the attempts that started in [from, until) is held. */
+enum status index_keep_is_attempt_held(struct index_keep *k, int64_t from_us,
+    int64_t until_us, bool *out, struct error *err) MUST_CHECK;
 
 /* One session that has ended; texts live until the call returns. */
 struct index_candidate {

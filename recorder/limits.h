@@ -103,6 +103,30 @@ static_assert(RECORDER_READ_MAX > JOURNAL_PAYLOAD_MAX + 64,
  * milliseconds, for the loop has a heartbeat to keep. */
 #define RECORDER_DIGEST_BATCH (256u << 20)
 
+/* Removing by rule: recordings a batch (one commit of the ledger), rows looked
+ * at in a step, files unlinked in a step, attempts' rows deleted in a step. Each
+ * step takes milliseconds; between two the loop does everything else. */
+#define RECORDER_PRUNE_BATCH   256u
+#define RECORDER_PRUNE_LOOK    1000u
+#define RECORDER_PRUNE_UNLINKS 16u
+#define RECORDER_PRUNE_ROWS    500u
+/* A day's attempts may be finished an hour after midnight, not before. */
+#define RECORDER_PRUNE_DAY_AFTER_S 7200
+#define RECORDER_PRUNE_INTERVAL_MS 3600000u
+#define RECORDER_UPKEEP_RETRY_MS   1000u
+
+/* Rebuilding the index: files read in a step, or as many as this takes. */
+#define RECORDER_REINDEX_FILES   64u
+#define RECORDER_REINDEX_STEP_MS 20u
+
+/* The control socket: connections at once, the time for a request's line, and
+ * for somebody to take what he is told; what is kept for him meanwhile. */
+#define RECORDER_CONTROL_PEERS_MAX 16
+#define RECORDER_CONTROL_LINE_MS   5000u
+#define RECORDER_CONTROL_STALL_MS  10000u
+#define RECORDER_CONTROL_OUT_MAX   (256u << 10)
+#define RECORDER_CONTROL_LOOK_MS   1000u
+
 /* For a recorder that is ending to let go of the store. */
 #define LOCK_WAIT_MS 8000u
 

@@ -1,6 +1,7 @@
 # kubetape_unit_test(module libraries…), one line each.
 kubetape_unit_test(loop base)
 kubetape_unit_test(list base)
+kubetape_unit_test(local_socket base)
 kubetape_unit_test(status base)
 kubetape_unit_test(span base)
 kubetape_unit_test(buf base)

@@ -10,8 +10,10 @@ kubetape_unit_test(frame_file recorder_core recorder_support)
 kubetape_unit_test(index_db recorder_core PkgConfig::SQLITE)
 kubetape_unit_test(ledger recorder_core)
 kubetape_unit_test(seal_key recorder_core)
+kubetape_unit_test(retention recorder_core)
 kubetape_unit_test(session_table recorder_core)
 kubetape_unit_test(store_walk recorder_core)
+kubetape_unit_test(upkeep recorder_core)
 
 add_executable(test_scenario_recorder scenario/test_recorder.c)
 target_link_libraries(test_scenario_recorder
