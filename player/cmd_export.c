@@ -6,6 +6,7 @@
 #include "player/identity_file.h"
 #include "player/limits.h"
 #include "player/output.h"
+#include "player/seals_copy.h"
 #include "player/store.h"
 #include "player/text_reader.h"
 #include <string.h>
@@ -301,7 +302,7 @@ find_format(const char *name)
 
 static enum status
 check_format(const struct format *f, const char *name, const char *stream,
-    enum journal_stream *stream_out, struct error *err)
+    const char *seals, enum journal_stream *stream_out, struct error *err)
 {
     if (f == NULL) {
         return error_set(err, STATUS_INVALID,
@@ -318,21 +319,46 @@ check_format(const struct format *f, const char *name, const char *stream,
         return error_set(err, STATUS_INVALID,
             "--stream \"%.64s\": expected stdout, stderr or stdin", stream);
     }
+    if (seals != NULL && f->write != export_cast) {
+        return error_set(err, STATUS_INVALID,
+            "--seals goes with --format cast only: seals are about its text");
+    }
     return STATUS_OK;
+}
+
+/* Seals before the text, which may grow meanwhile: more text than seals is a
+ * session that was running, the other way round is none. */
+static enum status
+take_seals(struct export_job *job, const char *seals, struct output **out,
+    struct error *err)
+{
+    if (seals == NULL) {
+        return STATUS_OK;
+    }
+    const enum status st = output_open(seals, out, err);
+    return st == STATUS_OK ? seals_copy(job->path, job->ids, *out, err) : st;
 }
 
 static enum status
 write_all(struct export_job *job, const struct format *f, const char *to,
-    struct error *err)
+    const char *seals_to, struct error *err)
 {
-    enum status st = output_open(to, &job->out, err);
+    struct output *seals = NULL;
+    enum status st = take_seals(job, seals_to, &seals, err);
+    if (st == STATUS_OK) {
+        st = output_open(to, &job->out, err);
+    }
     if (st == STATUS_OK) {
         st = end_of_text(f->write(job, err), err);
     }
     if (st == STATUS_OK) {
         st = output_commit(job->out, err);
     }
+    if (st == STATUS_OK && seals != NULL) {
+        st = output_commit(seals, err);
+    }
     output_close(&job->out);
+    output_close(&seals);
     if (st == STATUS_OK && job->is_cut) {
         fprintf(stderr, "kubetape: the recording is not finished: this is what "
                         "is there so far\n");
@@ -348,6 +374,7 @@ cmd_export(const struct command *self, int argc, char **argv, struct error *err)
     const char *format_name = NULL;
     const char *stream_name = NULL;
     const char *identity = NULL;
+    const char *seals = NULL;
     const char *to = NULL;
     const struct flag flags[] = {{"format", 'f', FLAG_TEXT, "F",
                                      "cast, cast3, raw or json", &format_name},
@@ -355,6 +382,9 @@ cmd_export(const struct command *self, int argc, char **argv, struct error *err)
             "of raw: stdout (default), stderr or stdin", &stream_name},
         {"output", 'o', FLAG_TEXT, "FILE",
             "write this file, whole or not at all; - is standard output", &to},
+        {"seals", 0, FLAG_TEXT, "FILE",
+            "of cast: write its seals too, for verify; X.cast.seals for X.cast",
+            &seals},
         FLAG_IDENTITY(identity), FLAG_STATE(state_flag), FLAG_HELP(line),
         FLAG_LAST};
     int code = EXIT_DONE;
@@ -363,7 +393,7 @@ cmd_export(const struct command *self, int argc, char **argv, struct error *err)
     }
     struct export_job job = {.stream = STREAM_STDOUT};
     const struct format *f = find_format(format_name);
-    if (check_format(f, format_name, stream_name, &job.stream, err) !=
+    if (check_format(f, format_name, stream_name, seals, &job.stream, err) !=
         STATUS_OK) {
         return EXIT_USAGE;
     }
@@ -386,7 +416,7 @@ cmd_export(const struct command *self, int argc, char **argv, struct error *err)
     code = st == STATUS_OK ? EXIT_DONE : command_failed(st);
     job.path = entry.path;
     job.entry = &entry;
-    if (st == STATUS_OK && write_all(&job, f, to, err) != STATUS_OK) {
+    if (st == STATUS_OK && write_all(&job, f, to, seals, err) != STATUS_OK) {
         code = EXIT_COULD_NOT;
     }
     age_identities_free(&job.ids);

@@ -46,7 +46,9 @@ const struct command commands[] = {
         "  cast3  asciicast v3, without the events that are our own\n"
         "  raw    the exact bytes of --stream (stdout, stderr or stdin)\n"
         "  json   one JSON object: what `show --json` has, width, height, and\n"
-        "         `events`, an array of [seconds, code, data] as recorded",
+        "         `events`, an array of [seconds, code, data] as recorded\n\n"
+        "A .cast is verified with its seals: export --format cast -o X.cast\n"
+        "--seals X.cast.seals, and then verify X.cast.",
         1, 1, cmd_export},
     {"verify", "verify ID|FILE|--all [--key F] [--checkpoint OLD]",
         "Prove that a recording, or the whole store, is as recorded",

@@ -320,6 +320,35 @@ test_verify(void **state)
     (void)maker_write(folder, "t.cast", buf_view(&recording.text));
     snprintf(words, sizeof words, "verify %s", at("t.cast", path));
     expect(words, 3, "", "carries no seals");
+    expect("verify", 2, "", "or --all");
+    expect("verify --all " ID, 2, "", "or --all");
+    expect("verify --all --seals x", 2, "", "--seals");
+    expect("verify --json " ID, 2, "", "go with --all");
+    expect("verify --all", 1, "ledger: it is missing\n", "");
+}
+
+/* Text that was exported is proved by its seals, with the key alone. */
+static void
+test_verify_exported(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    char seals[PATH_MAX];
+    char words[4 * PATH_MAX];
+    snprintf(words, sizeof words, "export --format cast -o %s --seals %s " ID,
+        at("e.cast", path), at("e.cast.seals", seals));
+    expect(words, 0, "", "");
+    snprintf(words, sizeof words, "verify %s", path);
+    expect(words, 0, "as recorded, and complete\n", "");
+    snprintf(words, sizeof words, "verify %s --seals %s", path, path);
+    expect(words, 1, "begins neither a frame nor a seal", "");
+    snprintf(words, sizeof words, "verify " ID " --seals %s", seals);
+    expect(words, 3, "", "needs no seals");
+    expect("export --format raw --seals x " ID, 2, "", "cast only");
+    snprintf(words, sizeof words, "export --format cast --seals %s %s",
+        at("none.seals", seals), path);
+    expect(words, 3, "", "without seals");
+    assert_int_equal(access(seals, F_OK), -1);
 }
 
 static void
@@ -716,6 +745,7 @@ main(void)
         cmocka_unit_test(test_export),
         cmocka_unit_test(test_export_is_whole_or_nothing),
         cmocka_unit_test(test_verify),
+        cmocka_unit_test(test_verify_exported),
         cmocka_unit_test(test_kubeconfig),
         cmocka_unit_test(test_closed_pipe),
         cmocka_unit_test(test_closed_pipe_halfway),
