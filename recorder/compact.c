@@ -59,16 +59,11 @@ static enum status
 check_seal(const struct compaction *c, const struct seal *s, struct span frame,
     struct error *err)
 {
-    const struct ed25519_public key = press_key(c->press);
-    if (memcmp(&s->key, &key, sizeof key) != 0) {
-        return error_set(
-            err, STATUS_UNSUPPORTED, "seal %u is by another key", s->sequence);
-    }
     const struct sha256 hash = hasher_peek(c->hasher);
     if (s->sequence != c->sequence || s->text_len != c->text_len ||
         memcmp(&s->text_hash, &hash, sizeof hash) != 0 ||
         memcmp(&s->previous, &c->previous, sizeof s->previous) != 0 ||
-        !seal_verify(frame, &key)) {
+        !press_trusts(c->press, &s->key) || !seal_verify(frame, &s->key)) {
         return error_set(
             err, STATUS_CORRUPT, "seal %u does not verify", s->sequence);
     }

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "recorder/frame_file.h"
 #include "recorder/limits.h"
+#include "recorder/recording_leaf.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -18,16 +19,55 @@
  * bring attempts of its last minutes. */
 #define LATE_US (3600ll * 1000000)
 
+struct id_list {
+    struct uuid *ids;
+    size_t count;
+    size_t room;
+};
+
 struct daily_file {
     const struct session_env *env;
     struct frame_file *file; /* NULL: no day is open */
     int64_t day_us;          /* its midnight */
     struct cast_writer writer;
     struct buf text;
-    struct uuid *known; /* ids that were in the file when it was opened */
-    size_t known_count;
-    size_t known_room;
+    struct id_list known;     /* attempts in the file when it was opened */
+    struct id_list in_ledger; /* files: one a day */
 };
+
+static enum status
+id_list_add(struct id_list *l, const struct uuid *id)
+{
+    if (l->count == l->room) {
+        const size_t room = l->room == 0 ? 64 : l->room * 2;
+        struct uuid *ids = realloc(l->ids, room * sizeof *ids);
+        if (ids == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        l->ids = ids;
+        l->room = room;
+    }
+    l->ids[l->count++] = *id;
+    return STATUS_OK;
+}
+
+static bool
+id_list_has(const struct id_list *l, const struct uuid *id)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        if (memcmp(&l->ids[i], id, sizeof *id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+id_list_fini(struct id_list *l)
+{
+    free(l->ids);
+    *l = (struct id_list){NULL, 0, 0};
+}
 
 enum status
 daily_file_new(
@@ -47,10 +87,7 @@ static void
 close_day(struct daily_file *d)
 {
     frame_file_free(&d->file);
-    free(d->known);
-    d->known = NULL;
-    d->known_count = 0;
-    d->known_room = 0;
+    id_list_fini(&d->known);
 }
 
 void
@@ -58,6 +95,7 @@ daily_file_free(struct daily_file **d)
 {
     if (*d != NULL) {
         close_day(*d);
+        id_list_fini(&(*d)->in_ledger);
         buf_fini(&(*d)->text);
         free(*d);
         *d = NULL;
@@ -71,46 +109,26 @@ day_of(int64_t wall_us)
 }
 
 /* Beside the recordings of that day. */
+static void
+name_of(int64_t day_us, char out[META_FILE_MAX])
+{
+    static const struct uuid nil;
+    static_assert(sizeof DAILY_FILE_NAME <= UUID_TEXT_LEN,
+        "it takes the place of an id in a name");
+    meta_file_name(&nil, day_us, out);
+    memcpy(strrchr(out, '/') + 1, DAILY_FILE_NAME, sizeof DAILY_FILE_NAME);
+}
+
 static enum status
 path_of(const struct daily_file *d, int64_t day_us, char out[PATH_MAX],
     struct error *err)
 {
-    static const struct uuid nil;
-    char name[META_FILE_MAX + sizeof DAILY_FILE_NAME];
-    meta_file_name(&nil, day_us, name);
-    char *base = strrchr(name, '/') + 1;
-    memcpy(base, DAILY_FILE_NAME, sizeof DAILY_FILE_NAME);
+    char name[META_FILE_MAX];
+    name_of(day_us, name);
     return file_join(out, PATH_MAX, d->env->state_dir, name, err);
 }
 
 /* --- opening a day ------------------------------------------------------- */
-
-static enum status
-know(struct daily_file *d, const struct uuid *id)
-{
-    if (d->known_count == d->known_room) {
-        const size_t room = d->known_room == 0 ? 64 : d->known_room * 2;
-        struct uuid *known = realloc(d->known, room * sizeof *known);
-        if (known == NULL) {
-            return STATUS_NO_MEMORY;
-        }
-        d->known = known;
-        d->known_room = room;
-    }
-    d->known[d->known_count++] = *id;
-    return STATUS_OK;
-}
-
-static bool
-is_known(const struct daily_file *d, const struct uuid *id)
-{
-    for (size_t i = 0; i < d->known_count; i++) {
-        if (memcmp(&d->known[i], id, sizeof *id) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static enum status
 replay_line(struct daily_file *d, struct span line, struct error *err)
@@ -125,7 +143,7 @@ replay_line(struct daily_file *d, struct span line, struct error *err)
         st = meta_decode(event.data, &m, err);
     }
     if (st == STATUS_OK && !uuid_is_nil(&m.id)) {
-        st = know(d, &m.id);
+        st = id_list_add(&d->known, &m.id);
     }
     meta_fini(&m);
     buf_fini(&scratch);
@@ -254,6 +272,52 @@ cut(struct daily_file *d, bool is_final, struct error *err)
     return st;
 }
 
+enum status
+daily_file_on_leaf(
+    struct daily_file *d, const struct ledger_leaf *leaf, struct error *err)
+{
+    const char *base = strrchr(leaf->file, '/');
+    if (leaf->kind != LEDGER_RECORDING || base == NULL ||
+        strcmp(base + 1, DAILY_FILE_NAME) != 0) {
+        return STATUS_OK;
+    }
+    const enum status st = id_list_add(&d->in_ledger, &leaf->id);
+    return st == STATUS_OK ? st : error_set(err, st, "no memory for a leaf");
+}
+
+static enum status
+make_leaf(struct daily_file *d, struct recording_leaf **leaf, struct error *err)
+{
+    char name[META_FILE_MAX];
+    bool is_done = false;
+    name_of(d->day_us, name);
+    enum status st = recording_leaf_new(
+        d->env->state_dir, name, frame_file_len(d->file), d->file, leaf, err);
+    while (st == STATUS_OK && !is_done) {
+        st = recording_leaf_step(*leaf, &is_done, err);
+    }
+    return st == STATUS_OK ? recording_leaf_add(*leaf, d->env->ledger, err)
+                           : st;
+}
+
+/* Once: a day that was finished may be opened again by a late attempt. */
+static enum status
+add_leaf(struct daily_file *d, struct error *err)
+{
+    const struct uuid *id = frame_file_id(d->file);
+    struct recording_leaf *leaf = NULL;
+    if (id_list_has(&d->in_ledger, id)) {
+        return STATUS_OK;
+    }
+    enum status st = make_leaf(d, &leaf, err);
+    recording_leaf_free(&leaf);
+    if (st == STATUS_OK) {
+        st = id_list_add(&d->in_ledger, id);
+        st = st == STATUS_OK ? st : error_set(err, st, "no memory for a leaf");
+    }
+    return st;
+}
+
 static enum status
 finish_day(struct daily_file *d, struct error *err)
 {
@@ -266,6 +330,9 @@ finish_day(struct daily_file *d, struct error *err)
     }
     if (st == STATUS_OK) {
         st = frame_file_sync(d->file, err);
+    }
+    if (st == STATUS_OK) {
+        st = add_leaf(d, err);
     }
     if (st == STATUS_OK) {
         close_day(d);
@@ -305,6 +372,19 @@ turn_to(struct daily_file *d, int64_t wall_us, struct error *err)
  * auditor, who can verify them as they are. */
 #define OLD_DAYS 62
 
+/* Whether there is something to finish. What cannot be read has no leaf to
+ * come, and is the auditor's to look at. */
+static bool
+is_unfinished(const struct daily_file *d, const char *path)
+{
+    struct uuid id;
+    if (access(path, F_OK) != 0) {
+        return false;
+    }
+    return !frame_file_has_table(path) ||
+           (frame_file_read_id(path, &id) && !id_list_has(&d->in_ledger, &id));
+}
+
 enum status
 daily_file_finish_old(struct daily_file *d, struct error *err)
 {
@@ -313,8 +393,7 @@ daily_file_finish_old(struct daily_file *d, struct error *err)
         char path[PATH_MAX];
         const int64_t day_us = day_of(now_us - LATE_US) - n * US_PER_DAY;
         enum status st = path_of(d, day_us, path, err);
-        if (st == STATUS_OK && access(path, F_OK) == 0 &&
-            !frame_file_has_table(path)) {
+        if (st == STATUS_OK && is_unfinished(d, path)) {
             st = open_usable(d, day_us, err);
             if (st == STATUS_OK) {
                 st = finish_day(d, err);
@@ -349,7 +428,7 @@ daily_file_add_refused(
     struct daily_file *d, const struct meta *m, struct error *err)
 {
     enum status st = turn_to(d, m->start_us, err);
-    if (st != STATUS_OK || is_known(d, &m->id)) {
+    if (st != STATUS_OK || id_list_has(&d->known, &m->id)) {
         return st;
     }
     struct buf json;

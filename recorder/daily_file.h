@@ -10,6 +10,7 @@
 #define RECORDER_DAILY_FILE_H
 
 #include "recorder/session_file.h"
+#include "schema/ledger.h"
 
 #define DAILY_FILE_NAME "attempts.cast.zst"
 
@@ -17,7 +18,11 @@ struct daily_file;
 
 enum status daily_file_new(const struct session_env *env,
     struct daily_file **out, struct error *err) MUST_CHECK;
-/* Finishes files of earlier days that a stop or a crash left open. */
+/* A leaf that stands in the ledger already. */
+enum status daily_file_on_leaf(struct daily_file *d,
+    const struct ledger_leaf *leaf, struct error *err) MUST_CHECK;
+/* Finishes files of earlier days that a stop or a crash left open, or without
+ * their leaf. */
 enum status daily_file_finish_old(
     struct daily_file *d, struct error *err) MUST_CHECK;
 void daily_file_free(struct daily_file **d);
@@ -30,7 +35,7 @@ enum status daily_file_add_event(
     struct daily_file *d, struct span json, struct error *err) MUST_CHECK;
 
 /* What was added is in the file, sealed and synced, afterwards. Finishes the
- * file when its day is over. */
+ * file when its day is over: its leaf is in the ledger's batch then. */
 enum status daily_file_flush(
     struct daily_file *d, struct error *err) MUST_CHECK;
 

@@ -357,11 +357,11 @@ check_seal(struct resume *r, const struct seal *s, struct span frame,
     struct error *err)
 {
     struct frame_file *f = r->file;
-    /* By this key only: what another signed must not get our seal behind it. */
-    const struct ed25519_public key = press_key(r->press);
-    if (!seal_verify(frame, &key)) {
+    /* By our keys only: what another signed must not get our seal behind it. */
+    if (!press_trusts(r->press, &s->key) || !seal_verify(frame, &s->key)) {
         return error_set(err, STATUS_CORRUPT,
-            "%s: seal %u is not signed by this key", r->path, s->sequence);
+            "%s: seal %u is not signed by this key, nor by a former one",
+            r->path, s->sequence);
     }
     if (memcmp(&s->id, &f->id, sizeof s->id) != 0 ||
         s->sequence != f->sequence ||
@@ -598,6 +598,28 @@ frame_file_has_table(const char *path)
                           &frames) == STATUS_OK;
 }
 
+bool
+frame_file_read_id(const char *path, struct uuid *out)
+{
+    struct frame_walk *walk = NULL;
+    struct frame_piece piece = {.kind = FRAME_TEXT};
+    struct seal first;
+    enum status st = frame_walk_open(path, &walk, NULL);
+    while (st == STATUS_OK && piece.kind == FRAME_TEXT) {
+        st = frame_walk_next(walk, &piece, NULL);
+    }
+    if (st == STATUS_OK && piece.kind == FRAME_SEAL) {
+        st = seal_decode(piece.frame, &first, NULL);
+    } else {
+        st = STATUS_CORRUPT;
+    }
+    frame_walk_close(&walk);
+    if (st == STATUS_OK) {
+        *out = first.id;
+    }
+    return st == STATUS_OK;
+}
+
 /* --- facts --------------------------------------------------------------- */
 
 const struct uuid *
@@ -634,4 +656,17 @@ size_t
 frame_file_frames(const struct frame_file *f)
 {
     return f->entry_count;
+}
+
+struct sha256
+frame_file_text_hash(const struct frame_file *f)
+{
+    assert(f->hashed_ahead == 0);
+    return hasher_peek(f->hasher);
+}
+
+struct sha256
+frame_file_last_seal(const struct frame_file *f)
+{
+    return f->previous;
 }

@@ -38,6 +38,9 @@ enum status frame_file_resume(struct press *press, const char *path,
 /* Whether the file at `path` ends in a seek table, as finished ones do. */
 bool frame_file_has_table(const char *path);
 
+/* Whose the file at `path` is, by its first seal, which is not verified. */
+bool frame_file_read_id(const char *path, struct uuid *out);
+
 void frame_file_free(struct frame_file **f);
 
 /* Appends `text` (it may be empty: a seal for what is carried only) as one
@@ -70,6 +73,8 @@ const char *frame_file_path(const struct frame_file *f);
 bool frame_file_is_final(const struct frame_file *f); /* its last seal is */
 uint64_t frame_file_len(const struct frame_file *f);
 uint64_t frame_file_text_len(const struct frame_file *f);
+struct sha256 frame_file_text_hash(const struct frame_file *f);
+struct sha256 frame_file_last_seal(const struct frame_file *f); /* its hash */
 size_t frame_file_frames(const struct frame_file *f);
 
 #endif

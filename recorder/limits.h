@@ -99,9 +99,9 @@ static_assert(RECORDER_READ_MAX > JOURNAL_PAYLOAD_MAX + 64,
 /* Leaves that wait for the ledger: some 30,000 sessions that ended while it
  * could not be written. */
 #define RECORDER_LEDGER_BATCH_MAX (16u << 20)
-/* Bytes of finished files hashed for their leaves in one batch: some hundred
- * milliseconds, for the loop has a heartbeat to keep. */
-#define RECORDER_DIGEST_BATCH (256u << 20)
+/* Bytes of a finished file hashed for its leaf before the clock is looked at:
+ * some milliseconds. */
+#define RECORDER_DIGEST_STEP (4u << 20)
 
 /* Removing by rule: recordings a batch (one commit of the ledger), rows looked
  * at in a step, files unlinked in a step, attempts' rows deleted in a step. Each

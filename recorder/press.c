@@ -4,6 +4,7 @@
 #include "recorder/limits.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <zstd.h>
 
 struct press {
@@ -11,6 +12,8 @@ struct press {
     int level;
     const struct signer *signer;
     const struct clock *clock;
+    struct ed25519_public trusted[ED25519_PUBLICS_MAX];
+    size_t trusted_count;
     struct buf out;
 };
 
@@ -48,6 +51,8 @@ press_new(const struct signer *signer, const struct clock *clock,
         return error_set(err, STATUS_NO_MEMORY, "no memory for a press");
     }
     p->signer = signer;
+    p->trusted[0] = signer_public(signer);
+    p->trusted_count = 1;
     p->clock = clock;
     p->level = zstd_level;
     buf_init(
@@ -131,8 +136,23 @@ press_wall_us(const struct press *p)
     return clock_wall_us(p->clock);
 }
 
-struct ed25519_public
-press_key(const struct press *p)
+enum status
+press_trust(struct press *p, const struct ed25519_public *key)
 {
-    return signer_public(p->signer);
+    if (p->trusted_count == sizeof p->trusted / sizeof *p->trusted) {
+        return STATUS_LIMIT;
+    }
+    p->trusted[p->trusted_count++] = *key;
+    return STATUS_OK;
+}
+
+bool
+press_trusts(const struct press *p, const struct ed25519_public *key)
+{
+    for (size_t i = 0; i < p->trusted_count; i++) {
+        if (memcmp(&p->trusted[i], key, sizeof *key) == 0) {
+            return true;
+        }
+    }
+    return false;
 }

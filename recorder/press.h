@@ -30,6 +30,11 @@ enum status press_frame(struct press *p, struct span text, struct seal *s,
     struct span *frame_out, struct error *err) MUST_CHECK;
 
 int64_t press_wall_us(const struct press *p);
-struct ed25519_public press_key(const struct press *p);
+
+/* Whose seals are gone on from: the signer's, and those of keys that signed
+ * before. STATUS_LIMIT behind the 16th. */
+enum status press_trust(
+    struct press *p, const struct ed25519_public *key) MUST_CHECK;
+bool press_trusts(const struct press *p, const struct ed25519_public *key);
 
 #endif

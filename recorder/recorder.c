@@ -4,8 +4,10 @@
 #include "base/file.h"
 #include "recorder/daily_file.h"
 #include "recorder/index_db.h"
+#include "recorder/leaf_search.h"
 #include "recorder/limits.h"
 #include "recorder/recover.h"
+#include "recorder/seal_key.h"
 #include "recorder/tail.h"
 #include "schema/index.h"
 
@@ -31,6 +33,8 @@ struct recorder {
     struct press *press;
     struct press *archive;
     struct index_db *index;
+    struct ledger *ledger;
+    struct leaf_search unsure; /* sessions that may have their leaf already */
     struct daily_file *daily;
     struct worker *workers;
     size_t worker_count;
@@ -150,6 +154,55 @@ restore_all(struct recorder *r, bool is_partial, struct error *err)
     return st == STATUS_OK ? index_db_commit(r->index, err) : st;
 }
 
+/* Whoever wants to know of the ledger's past hears it here. */
+static enum status
+on_leaf(void *ctx, uint64_t index, const struct ledger_leaf *leaf,
+    struct error *err)
+{
+    struct recorder *r = ctx;
+    (void)index;
+    return daily_file_on_leaf(r->daily, leaf, err);
+}
+
+static enum status
+publish_keys(const struct recorder *r, struct error *err)
+{
+    struct ed25519_public keys[ED25519_PUBLICS_MAX];
+    const size_t count = ledger_keys(r->ledger, keys);
+    return seal_key_publish(r->env.state_dir, keys, count, err);
+}
+
+static enum status
+open_ledger(struct recorder *r, const struct recorder_options *options,
+    struct error *err)
+{
+    const struct ledger_options o = {
+        .state_dir = options->state_dir,
+        .signer = options->signer,
+        .former = options->former,
+        .former_count = options->former_count,
+        .clock = options->clock,
+        .log = options->log,
+    };
+    const enum status st = ledger_open(&o, on_leaf, r, &r->ledger, err);
+    r->env.ledger = r->ledger;
+    return st == STATUS_OK ? publish_keys(r, err) : st;
+}
+
+static enum status
+open_press(const struct recorder_options *options, struct press **out,
+    struct error *err)
+{
+    enum status st = press_new(
+        options->signer, options->clock, RECORDER_ZSTD_LEVEL, out, err);
+    for (size_t i = 0; i < options->former_count && st == STATUS_OK; i++) {
+        const struct ed25519_public key = signer_public(options->former[i]);
+        st = press_trust(*out, &key);
+        st = st == STATUS_OK ? st : error_set(err, st, "too many former keys");
+    }
+    return st;
+}
+
 static enum status
 set_up(struct recorder *r, const struct recorder_options *options,
     struct error *err)
@@ -164,11 +217,9 @@ set_up(struct recorder *r, const struct recorder_options *options,
     if (r->owner.reading == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory to read journals");
     }
-    enum status st = press_new(
-        options->signer, options->clock, RECORDER_ZSTD_LEVEL, &r->press, err);
+    enum status st = open_press(options, &r->press, err);
     if (st == STATUS_OK) {
-        st = press_new(options->signer, options->clock, RECORDER_ZSTD_LEVEL,
-            &r->archive, err);
+        st = open_press(options, &r->archive, err);
     }
     r->env.press = r->press;
     r->env.archive = r->archive;
@@ -181,6 +232,9 @@ set_up(struct recorder *r, const struct recorder_options *options,
     }
     if (st == STATUS_OK) {
         st = daily_file_new(&r->env, &r->daily, err);
+    }
+    if (st == STATUS_OK) {
+        st = open_ledger(r, options, err);
     }
     if (st == STATUS_OK) {
         st = daily_file_finish_old(r->daily, err);
@@ -230,6 +284,8 @@ recorder_free(struct recorder **r)
     free((*r)->loose);
     recover_list_free(&(*r)->found);
     daily_file_free(&(*r)->daily);
+    leaf_search_fini(&(*r)->unsure);
+    ledger_close(&(*r)->ledger);
     index_db_close(&(*r)->index);
     press_free(&(*r)->press);
     press_free(&(*r)->archive);
@@ -399,7 +455,8 @@ work_sessions(struct recorder *r)
         }
         if (session_file_work(s, &why) != STATUS_OK) {
             complain(r, "session.work", &why);
-        } else if (session_file_state(s) == SESSION_ENDING) {
+        } else if (session_file_state(s) == SESSION_ENDING ||
+                   session_file_state(s) == SESSION_SEALED) {
             r->has_endings = true;
         }
     }
@@ -485,7 +542,8 @@ settle_loose(struct recorder *r)
 {
     size_t i = 0;
     while (i < r->loose_count) {
-        if (session_file_state(r->loose[i]) != SESSION_FINISHED) {
+        if (!session_file_is_unindexed(r->loose[i]) ||
+            session_file_state(r->loose[i]) != SESSION_FINISHED) {
             i++;
             continue;
         }
@@ -534,15 +592,41 @@ allow_endings(struct recorder *r, uint64_t ms)
     r->env.ending_until_ns = clock_mono_ns(r->env.clock) + ms * NS_PER_MS;
 }
 
-/* What ended is finished, then in the index, then forgotten, in this order;
- * a failure leaves the rest to the next batch. */
+/* Before anything becomes of files that a crash left finished. */
+static enum status
+search_leaves(struct recorder *r, struct error *err)
+{
+    struct visit v = {0, 0};
+    enum status st = STATUS_OK;
+    r->unsure.count = 0;
+    while (st == STATUS_OK) {
+        struct session_file *s = next_session(r, &v);
+        if (s == NULL) {
+            return leaf_search_run(&r->unsure, r->ledger, err);
+        }
+        if (session_file_wants_leaf_search(s)) {
+            st = leaf_search_add(&r->unsure, s, err);
+        }
+    }
+    return st;
+}
+
+/* What ended is finished, then in the ledger, then in the index, then
+ * forgotten, in this order: a row that says complete has its leaf. A failure
+ * leaves the rest to the next batch. */
 static bool
 end_batch(struct recorder *r)
 {
     struct error why;
     share_memory(r);
-    work_sessions(r);
-    enum status st = note_refused(r, &why);
+    enum status st = search_leaves(r, &why);
+    if (st == STATUS_OK) {
+        work_sessions(r);
+        st = note_refused(r, &why);
+    }
+    if (st == STATUS_OK) {
+        st = ledger_commit(r->ledger, &why);
+    }
     if (st == STATUS_OK) {
         st = put_rows(r, &why);
     }

@@ -20,12 +20,15 @@ struct recorder;
 struct recorder_options {
     const char *state_dir; /* these are borrowed */
     const struct signer *signer;
+    const struct signer *const *former; /* keys that signed before */
+    size_t former_count;
     const struct clock *clock;
     const struct log *log;
     uint32_t seal_interval_ms;
 };
 
-/* Opens the index, and the files of sessions that a crash left unfinished. */
+/* Opens ledger, index, and the files of sessions that a crash left unfinished.
+ * keys/seal.pub.pem names the keys that the ledger names, afterwards. */
 enum status recorder_new(const struct recorder_options *options,
     struct recorder **out, struct error *err) MUST_CHECK;
 /* Seals nothing; see recorder_stop. */

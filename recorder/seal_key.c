@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -61,17 +62,27 @@ make_key(const char *path, struct signer **out, struct error *err)
     return st;
 }
 
-/* Written at each start, so that it always matches the key in use. */
 static enum status
-write_public(const char *dir, const struct signer *signer, struct error *err)
+keys_dir(const char *state_dir, char out[PATH_MAX], struct error *err)
 {
+    const enum status st = file_join(out, PATH_MAX, state_dir, "keys", err);
+    return st == STATUS_OK ? file_make_dirs(out, 0700, err) : st;
+}
+
+enum status
+seal_key_publish(const char *state_dir, const struct ed25519_public *keys,
+    size_t count, struct error *err)
+{
+    char dir[PATH_MAX];
     char path[PATH_MAX];
     struct buf pem;
-    const struct ed25519_public key = signer_public(signer);
     buf_init(&pem, PEM_MAX);
-    enum status st = file_join(path, sizeof path, dir, "seal.pub.pem", err);
+    enum status st = keys_dir(state_dir, dir, err);
     if (st == STATUS_OK) {
-        st = ed25519_public_to_pem(&key, &pem, err);
+        st = file_join(path, sizeof path, dir, "seal.pub.pem", err);
+    }
+    for (size_t i = 0; i < count && st == STATUS_OK; i++) {
+        st = ed25519_public_to_pem(&keys[i], &pem, err);
     }
     if (st == STATUS_OK) {
         st = file_write_atomic(path, buf_view(&pem), 0644, err);
@@ -111,21 +122,14 @@ seal_key_load(const char *state_dir, const char *own, struct signer **out,
     struct error *err)
 {
     char dir[PATH_MAX];
-    struct signer *signer = NULL;
-    enum status st = file_join(dir, sizeof dir, state_dir, "keys", err);
-    if (st == STATUS_OK) {
-        st = file_make_dirs(dir, 0700, err);
-    }
-    if (st == STATUS_OK) {
-        st = find_key(state_dir, dir, own, &signer, err);
-    }
-    if (st == STATUS_OK) {
-        st = write_public(dir, signer, err);
-    }
-    if (st == STATUS_OK) {
-        *out = signer;
-        signer = NULL;
-    }
-    signer_free(&signer);
-    return st;
+    const enum status st = keys_dir(state_dir, dir, err);
+    return st == STATUS_OK ? find_key(state_dir, dir, own, out, err) : st;
+}
+
+enum status
+seal_key_load_former(const char *state_dir, const char *path,
+    struct signer **out, struct error *err)
+{
+    assert(path[0] != '\0'); /* which would mean: make one */
+    return find_key(state_dir, state_dir, path, out, err);
 }

@@ -1,6 +1,7 @@
-/* The signing key: one's own, or made on the first start.
- * <state>/keys/seal.pem (0600, folder 0700), and beside it the public half,
- * seal.pub.pem (0644), which is all that a verifier needs. */
+/* The signing key: one's own, or made on the first start, and the keys that
+ * signed before. <state>/keys/seal.pem (0600, folder 0700), and beside it
+ * seal.pub.pem (0644): the public keys that a verifier needs, the one that
+ * signs now first. */
 #ifndef RECORDER_SEAL_KEY_H
 #define RECORDER_SEAL_KEY_H
 
@@ -10,5 +11,14 @@
  * or "" for the made one. */
 enum status seal_key_load(const char *state_dir, const char *own,
     struct signer **out, struct error *err) MUST_CHECK;
+
+/* A former key, from a PEM file: it is never made. */
+enum status seal_key_load_former(const char *state_dir, const char *path,
+    struct signer **out, struct error *err) MUST_CHECK;
+
+/* Written at each start, so that it always matches the keys in use. */
+enum status seal_key_publish(const char *state_dir,
+    const struct ed25519_public *keys, size_t count,
+    struct error *err) MUST_CHECK;
 
 #endif

@@ -5,6 +5,7 @@
 #include "recorder/compact.h"
 #include "recorder/frame_file.h"
 #include "recorder/limits.h"
+#include "recorder/recording_leaf.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -13,6 +14,13 @@
 
 #define NS_PER_MS 1000000u
 #define NONE      UINT64_MAX
+
+/* Of a file that is finished. */
+enum leaf_state {
+    LEAF_OWED,
+    LEAF_UNSURE, /* or from before a crash: see leaf_search */
+    LEAF_THERE,
+};
 
 struct session_file {
     const struct session_env *env;
@@ -23,9 +31,11 @@ struct session_file {
     struct frame_file *file;  /* NULL before the header */
     struct compaction *compaction; /* begun and not done */
     bool is_compacted;             /* or it was not worth it, or cannot be */
-    struct buf text;               /* events that no frame holds yet */
-    struct buf status;             /* bytes of the error stream */
-    uint64_t unsealed_lsn;         /* first record not in a frame, or NONE */
+    enum leaf_state leaf_state;
+    struct recording_leaf *leaf; /* being made */
+    struct buf text;             /* events that no frame holds yet */
+    struct buf status;           /* bytes of the error stream */
+    uint64_t unsealed_lsn;       /* first record not in a frame, or NONE */
     uint64_t unsynced_lsn; /* first record in a frame not synced, or NONE */
     uint64_t unsealed_since_ns; /* by our clock */
     uint64_t opened_ns;
@@ -39,7 +49,8 @@ struct session_file {
 static const unsigned may_follow[] = {
     [SESSION_WAITING] = 1u << SESSION_RUNNING | 1u << SESSION_REFUSED,
     [SESSION_RUNNING] = 1u << SESSION_ENDING | 1u << SESSION_FINISHED,
-    [SESSION_ENDING] = 1u << SESSION_FINISHED,
+    [SESSION_ENDING] = 1u << SESSION_SEALED | 1u << SESSION_FINISHED,
+    [SESSION_SEALED] = 1u << SESSION_FINISHED,
     [SESSION_REFUSED] = 1u << SESSION_FINISHED,
     [SESSION_FINISHED] = 0,
 };
@@ -78,6 +89,7 @@ session_file_free(struct session_file **s)
 {
     if (*s != NULL) {
         compaction_free(&(*s)->compaction);
+        recording_leaf_free(&(*s)->leaf);
         frame_file_free(&(*s)->file);
         meta_fini(&(*s)->meta);
         buf_fini(&(*s)->text);
@@ -240,8 +252,9 @@ static enum status
 answer(struct session_file *s, enum status st, const struct error *why,
     struct error *err)
 {
-    const bool has_file =
-        s->state == SESSION_RUNNING || s->state == SESSION_ENDING;
+    const bool has_file = s->state == SESSION_RUNNING ||
+                          s->state == SESSION_ENDING ||
+                          s->state == SESSION_SEALED;
     if (st == STATUS_CORRUPT && has_file) {
         return give_up(s, why);
     }
@@ -595,6 +608,9 @@ static void
 try_compaction(struct session_file *s)
 {
     struct error why;
+    if (s->leaf_state == LEAF_THERE) {
+        s->is_compacted = true; /* the leaf is of the file as it is */
+    }
     if (s->is_compacted) {
         return;
     }
@@ -612,7 +628,7 @@ static enum status
 work_ending(struct session_file *s, struct error *err)
 {
     enum status st = STATUS_OK;
-    if (!may_go_on(s)) {
+    if (s->leaf_state == LEAF_UNSURE || !may_go_on(s)) {
         return STATUS_OK;
     }
     if (!frame_file_is_final(s->file)) {
@@ -633,6 +649,39 @@ work_ending(struct session_file *s, struct error *err)
         s->unsynced_lsn = NONE;
         s->meta.size = frame_file_len(s->file);
         buf_shrink(&s->text);
+        move(s, SESSION_SEALED);
+    }
+    return st;
+}
+
+static enum status
+make_leaf(struct session_file *s, bool *is_done_out, struct error *err)
+{
+    enum status st = STATUS_OK;
+    if (s->leaf == NULL) {
+        st = recording_leaf_new(s->env->state_dir, s->meta.file, s->meta.size,
+            s->file, &s->leaf, err);
+    }
+    while (st == STATUS_OK && !*is_done_out && may_go_on(s)) {
+        st = recording_leaf_step(s->leaf, is_done_out, err);
+    }
+    return st;
+}
+
+/* Its leaf, over several calls; then only commits are owed. */
+static enum status
+work_sealed(struct session_file *s, struct error *err)
+{
+    bool is_done = s->leaf_state == LEAF_THERE;
+    enum status st = STATUS_OK;
+    if (!is_done && may_go_on(s)) {
+        st = make_leaf(s, &is_done, err);
+        if (st == STATUS_OK && is_done) {
+            st = recording_leaf_add(s->leaf, s->env->ledger, err);
+        }
+    }
+    if (st == STATUS_OK && is_done) {
+        recording_leaf_free(&s->leaf);
         move(s, SESSION_FINISHED);
     }
     return st;
@@ -655,6 +704,12 @@ session_file_work(struct session_file *s, struct error *err)
         break;
     case SESSION_ENDING:
         st = work_ending(s, &why);
+        if (st == STATUS_OK && s->state == SESSION_SEALED) {
+            st = work_sealed(s, &why);
+        }
+        break;
+    case SESSION_SEALED:
+        st = work_sealed(s, &why);
         break;
     case SESSION_REFUSED:
     case SESSION_FINISHED:
@@ -798,6 +853,7 @@ session_file_resume(const struct session_env *env, const char *file,
     s->state = SESSION_RUNNING;
     s->has_data = true;
     if (frame_file_is_final(s->file)) {
+        s->leaf_state = LEAF_UNSURE;
         move(s, SESSION_ENDING);
     } else {
         s->meta.status = META_ACTIVE;
@@ -849,7 +905,19 @@ bool
 session_file_is_unindexed(const struct session_file *s)
 {
     return s->is_unindexed && s->state != SESSION_ENDING &&
-           s->state != SESSION_REFUSED;
+           s->state != SESSION_SEALED && s->state != SESSION_REFUSED;
+}
+
+bool
+session_file_wants_leaf_search(const struct session_file *s)
+{
+    return s->leaf_state == LEAF_UNSURE;
+}
+
+void
+session_file_set_leaf(struct session_file *s, bool is_in_ledger)
+{
+    s->leaf_state = is_in_ledger ? LEAF_THERE : LEAF_OWED;
 }
 
 void

@@ -12,8 +12,11 @@
  *   RUNNING   the header is sealed; text is cut into frames
  *   ENDING    its last record was taken; the file is finished and compacted,
  *             in steps
+ *   SEALED    the file is as it stays, and synced; its leaf is not in the
+ *             ledger's batch
  *   REFUSED   ended before anything happened: it gets no file
- *   FINISHED  final seal, seek table, synced (or given up, see is_lost)
+ *   FINISHED  nothing is owed but to commit: ledger, then row (or it was given
+ *             up, and has no leaf)
  */
 #ifndef RECORDER_SESSION_FILE_H
 #define RECORDER_SESSION_FILE_H
@@ -23,9 +26,12 @@
 #include "recorder/cast_writer.h"
 #include "recorder/press.h"
 
+struct ledger;
+
 /* What all sessions share; borrowed. */
 struct session_env {
     const char *state_dir;
+    struct ledger *ledger;
     struct press *press;
     struct press *archive; /* for compaction: its level is not the live one */
     struct cast_scratch *scratch;
@@ -43,6 +49,7 @@ enum session_state {
     SESSION_WAITING,
     SESSION_RUNNING,
     SESSION_ENDING,
+    SESSION_SEALED,
     SESSION_REFUSED,
     SESSION_FINISHED,
 };
@@ -94,12 +101,17 @@ uint64_t session_file_key(const struct session_file *s);
  * when none need. */
 uint64_t session_file_needs(const struct session_file *s);
 
+/* A file that was found finished may have its leaf from before a crash. Such a
+ * session waits until somebody looked. */
+bool session_file_wants_leaf_search(const struct session_file *s);
+void session_file_set_leaf(struct session_file *s, bool is_in_ledger);
+
 /* A session in REFUSED is in the day's file now, and so FINISHED. */
 void session_file_set_noted(struct session_file *s);
 
 /* Whether the index should hear: set by what changes a row, cleared by whoever
- * wrote it. A session that is ENDING or REFUSED stays as it is there until it is
- * FINISHED: no row says sealed before the file is. */
+ * wrote it. A session that is ENDING, SEALED or REFUSED stays as it is there
+ * until it is FINISHED: no row says sealed before file and ledger do. */
 bool session_file_is_unindexed(const struct session_file *s);
 void session_file_set_indexed(struct session_file *s);
 

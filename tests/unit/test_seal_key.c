@@ -36,6 +36,7 @@ test_made_once(void **state)
     const struct ed25519_public a = signer_public(first);
     const struct ed25519_public b = signer_public(second);
     assert_memory_equal(&a, &b, sizeof a);
+    assert_int_equal(seal_key_publish(dir, &a, 1, NULL), STATUS_OK);
     assert_int_equal(mode_of(dir, "keys"), 0700);
     assert_int_equal(mode_of(dir, "keys/seal.pem"), 0600);
     assert_int_equal(mode_of(dir, "keys/seal.pub.pem"), 0644);
@@ -71,9 +72,48 @@ test_made_once(void **state)
     temp_dir_remove(dir);
 }
 
+static void
+test_former_keys(void **state)
+{
+    (void)state;
+    char dir[TEMP_DIR_MAX];
+    char path[512];
+    struct signer *signers[2] = {NULL, NULL};
+    struct ed25519_public keys[2];
+    struct ed25519_public stored[2];
+    struct buf pem;
+    size_t count = 0;
+    temp_dir_make(dir);
+    assert_int_equal(seal_key_load(dir, "", &signers[0], NULL), STATUS_OK);
+    assert_int_equal(
+        seal_key_load_former(dir, "keys/old.pem", &signers[1], NULL),
+        STATUS_NOT_FOUND);
+    assert_int_equal(
+        seal_key_load_former(dir, "keys/seal.pem", &signers[1], NULL),
+        STATUS_OK);
+    keys[0] = signer_public(signers[0]);
+    keys[1] = signer_public(signers[1]);
+    assert_memory_equal(&keys[0], &keys[1], sizeof keys[0]);
+    keys[1].bytes[0] ^= 1; /* any 32 bytes are a key to PEM */
+    assert_int_equal(seal_key_publish(dir, keys, 2, NULL), STATUS_OK);
+    buf_init(&pem, 4096);
+    snprintf(path, sizeof path, "%s/keys/seal.pub.pem", dir);
+    assert_int_equal(file_read(path, &pem, NULL), STATUS_OK);
+    assert_int_equal(
+        ed25519_publics_from_pem(buf_view(&pem), stored, 2, &count, NULL),
+        STATUS_OK);
+    assert_int_equal(count, 2);
+    assert_memory_equal(stored, keys, sizeof keys);
+    buf_fini(&pem);
+    signer_free(&signers[0]);
+    signer_free(&signers[1]);
+    temp_dir_remove(dir);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_made_once)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_made_once), cmocka_unit_test(test_former_keys)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
