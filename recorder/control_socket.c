@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NS_PER_MS 1000000u
@@ -17,6 +18,8 @@ enum peer_state {
     PEER_READING, /* owes us a line */
     PEER_WORKING, /* we owe him a final answer */
     PEER_ENDING,  /* the last bytes are on their way */
+    PEER_PARTING, /* he has them; what he still sends is not read, or closing
+                   * now would tear them from him */
 };
 
 struct control_peer {
@@ -28,6 +31,7 @@ struct control_peer {
     struct buf in;
     struct buf out;
     uint64_t moved_ns; /* when he was accepted, or last took bytes */
+    size_t ignored;    /* bytes of his while parting */
 };
 
 struct control_socket {
@@ -81,7 +85,8 @@ drop(struct control_peer *p)
 static void
 watch_for(struct control_peer *p)
 {
-    int events = p->state == PEER_READING ? LOOP_READ : 0;
+    const bool is_heard = p->state == PEER_READING || p->state == PEER_PARTING;
+    int events = is_heard ? LOOP_READ : 0;
     if (p->out.len > 0 || p->state == PEER_ENDING) {
         events |= LOOP_WRITE;
     }
@@ -132,7 +137,24 @@ flush(struct control_peer *p)
         buf_consume(&p->out, (size_t)n);
         p->moved_ns = clock_mono_ns(p->socket->clock);
     }
-    return p->state != PEER_ENDING;
+    if (p->state == PEER_ENDING) {
+        p->state = PEER_PARTING;
+        return shutdown(p->fd, SHUT_WR) == 0;
+    }
+    return true;
+}
+
+/* False: he is gone, or has said too much. */
+static bool
+ignore(struct control_peer *p)
+{
+    char bytes[4096];
+    const ssize_t n = read(p->fd, bytes, sizeof bytes);
+    if (n <= 0) {
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
+    }
+    p->ignored += (size_t)n;
+    return p->ignored < RECORDER_CONTROL_OUT_MAX;
 }
 
 /* --- requests ------------------------------------------------------------ */
@@ -197,6 +219,8 @@ on_peer(void *ctx, int events)
     bool is_there = true;
     if (p->state == PEER_READING && (events & LOOP_READ) != 0) {
         is_there = receive(p);
+    } else if (p->state == PEER_PARTING && (events & LOOP_READ) != 0) {
+        is_there = ignore(p);
     }
     if (is_there && (events & LOOP_WRITE) != 0) {
         is_there = flush(p);
@@ -221,6 +245,8 @@ is_overdue(const struct control_peer *p, uint64_t now_ns)
         return p->out.len > 0 && waited_ms >= RECORDER_CONTROL_STALL_MS;
     case PEER_ENDING:
         return waited_ms >= RECORDER_CONTROL_STALL_MS;
+    case PEER_PARTING:
+        return waited_ms >= RECORDER_CONTROL_LINE_MS;
     }
     return true;
 }
@@ -233,7 +259,7 @@ on_timer(void *ctx)
     size_t i = 0;
     while (i < s->peer_count) {
         if (is_overdue(s->peers[i], now_ns)) {
-            log_event(s->log, LOG_WARN, "control.slow",
+            log_event(s->log, LOG_INFO, "control.slow",
                 LOG_S("who", s->peers[i]->who));
             drop(s->peers[i]); /* another moves into its place */
         } else {

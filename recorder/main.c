@@ -3,7 +3,7 @@
  *
  *   SIGTERM, SIGINT  finish the batch, seal what is open, exit 0
  *   SIGHUP           read the configuration again: log level, seal interval,
- *                    recipients
+ *                    retention
  */
 #include "base/config.h"
 #include "base/file.h"
@@ -12,9 +12,9 @@
 #include "recorder/limits.h"
 #include "recorder/recorder.h"
 #include "recorder/seal_key.h"
+#include "recorder/upkeep.h"
 #include "recorder/watch.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -156,18 +156,6 @@ take_lock(struct program *p, struct error *err)
                                : st;
 }
 
-/* --- the configuration --------------------------------------------------- */
-
-static struct recipients
-recipients_of(const struct config *c)
-{
-    static_assert(CONFIG_RECIPIENTS_MAX == RECORDER_RECIPIENTS_MAX,
-        "every recipient of the configuration has a place");
-    struct recipients to = {.count = c->recorder.encrypt_to_count};
-    memcpy(to.list, c->recorder.encrypt_to, sizeof to.list);
-    return to;
-}
-
 /* --- signals ------------------------------------------------------------- */
 
 static void
@@ -190,7 +178,7 @@ on_reload(void *ctx)
     p->log.level = config->log.level;
     p->log.format = config->log.format;
     recorder_set_seal_interval(p->recorder, config->recorder.seal_interval_ms);
-    recorder_set_recipients(p->recorder, recipients_of(config));
+    upkeep_set_rules(recorder_upkeep(p->recorder), &config->retention);
     if (strcmp(config->state, p->config->state) != 0 ||
         strcmp(config->recorder.key, p->config->recorder.key) != 0) {
         log_event(&p->log, LOG_WARN, "config.needs_restart",
@@ -232,9 +220,12 @@ open_recorder(struct program *p, struct error *err)
         .clock = &clock_system,
         .log = &p->log,
         .seal_interval_ms = p->config->recorder.seal_interval_ms,
-        .recipients = recipients_of(p->config),
     };
-    return recorder_new(&options, &p->recorder, err);
+    st = recorder_new(&options, &p->recorder, err);
+    if (st == STATUS_OK) {
+        upkeep_set_rules(recorder_upkeep(p->recorder), &p->config->retention);
+    }
+    return st;
 }
 
 static enum status
@@ -251,8 +242,8 @@ start(struct program *p, const char *ready_fd, struct error *err)
         st = open_signals(p, err);
     }
     if (st == STATUS_OK) {
-        st = watch_open(
-            p->loop, p->recorder, p->config->state, &p->log, &p->watch, err);
+        st = watch_open(p->loop, p->recorder, p->config->state, &clock_system,
+            &p->log, &p->watch, err);
     }
     return st == STATUS_OK ? tell_ready(ready_fd, err) : st;
 }

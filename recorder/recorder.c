@@ -9,6 +9,7 @@
 #include "recorder/recover.h"
 #include "recorder/seal_key.h"
 #include "recorder/tail.h"
+#include "recorder/upkeep.h"
 #include "schema/index.h"
 
 #include <dirent.h>
@@ -33,7 +34,9 @@ struct recorder {
     struct press *press;
     struct press *archive;
     struct index_db *index;
+    struct index_keep *keep;
     struct ledger *ledger;
+    struct upkeep *upkeep;
     struct leaf_search unsure; /* sessions that may have their leaf already */
     struct daily_file *daily;
     struct worker *workers;
@@ -84,14 +87,32 @@ on_event(void *ctx, const struct journal_record *record, struct error *err)
     return daily_file_add_event(r->daily, record->payload, err);
 }
 
+/* A damaged index is kept for whoever wants to know why, and made anew. */
+static enum status
+open_usable_index(struct recorder *r, const char *path, bool *is_partial_out,
+    struct error *err)
+{
+    struct error why = {.code = STATUS_OK};
+    enum status st = index_db_open(path, &r->index, is_partial_out, &why);
+    if (st != STATUS_CORRUPT) {
+        return st == STATUS_OK ? st : error_set(err, st, "%s", why.text);
+    }
+    log_error(r->env.log, "index.damaged", &why);
+    st = index_db_put_aside(path, clock_wall_us(r->env.clock), err);
+    return st == STATUS_OK ? index_db_open(path, &r->index, is_partial_out, err)
+                           : st;
+}
+
 static enum status
 open_index(struct recorder *r, bool *is_partial_out, struct error *err)
 {
     char path[PATH_MAX];
-    const enum status st =
+    enum status st =
         file_join(path, sizeof path, r->env.state_dir, INDEX_FILE, err);
-    return st == STATUS_OK ? index_db_open(path, &r->index, is_partial_out, err)
-                           : st;
+    if (st == STATUS_OK) {
+        st = open_usable_index(r, path, is_partial_out, err);
+    }
+    return st == STATUS_OK ? index_keep_open(r->index, &r->keep, err) : st;
 }
 
 static enum status
@@ -161,7 +182,8 @@ on_leaf(void *ctx, uint64_t index, const struct ledger_leaf *leaf,
 {
     struct recorder *r = ctx;
     (void)index;
-    return daily_file_on_leaf(r->daily, leaf, err);
+    const enum status st = index_keep_note(r->keep, leaf, err);
+    return st == STATUS_OK ? daily_file_on_leaf(r->daily, leaf, err) : st;
 }
 
 static enum status
@@ -184,9 +206,33 @@ open_ledger(struct recorder *r, const struct recorder_options *options,
         .clock = options->clock,
         .log = options->log,
     };
-    const enum status st = ledger_open(&o, on_leaf, r, &r->ledger, err);
+    enum status st = index_keep_forget_holds(r->keep, err);
+    if (st == STATUS_OK) {
+        st = ledger_open(&o, on_leaf, r, &r->ledger, err);
+    }
     r->env.ledger = r->ledger;
+    if (st == STATUS_OK) {
+        st = index_db_commit(r->index, err);
+    }
     return st == STATUS_OK ? publish_keys(r, err) : st;
+}
+
+static bool is_live(void *ctx, const struct uuid *id);
+
+static enum status
+open_upkeep(struct recorder *r, bool is_partial, struct error *err)
+{
+    const struct upkeep_env env = {
+        .state_dir = r->env.state_dir,
+        .index = r->index,
+        .keep = r->keep,
+        .ledger = r->ledger,
+        .clock = r->env.clock,
+        .log = r->env.log,
+        .is_live = is_live,
+        .ctx = r,
+    };
+    return upkeep_new(&env, is_partial, &r->upkeep, err);
 }
 
 static enum status
@@ -240,9 +286,9 @@ set_up(struct recorder *r, const struct recorder_options *options,
         st = daily_file_finish_old(r->daily, err);
     }
     if (st == STATUS_OK) {
-        st = restore_all(r, is_partial, err);
+        st = open_upkeep(r, is_partial, err);
     }
-    return st == STATUS_OK ? recover_clear_away(&r->env, r->index, err) : st;
+    return st == STATUS_OK ? restore_all(r, is_partial, err) : st;
 }
 
 enum status
@@ -261,7 +307,6 @@ recorder_new(const struct recorder_options *options, struct recorder **out,
         .log = options->log,
         .frame_text = RECORDER_FRAME_TEXT,
     };
-    recorder_set_recipients(r, options->recipients);
     recorder_set_seal_interval(r, options->seal_interval_ms);
     const enum status st = set_up(r, options, err);
     if (st == STATUS_OK) {
@@ -289,7 +334,9 @@ recorder_free(struct recorder **r)
     recover_list_free(&(*r)->found);
     daily_file_free(&(*r)->daily);
     leaf_search_fini(&(*r)->unsure);
+    upkeep_free(&(*r)->upkeep);
     ledger_close(&(*r)->ledger);
+    index_keep_close(&(*r)->keep);
     index_db_close(&(*r)->index);
     press_free(&(*r)->press);
     press_free(&(*r)->archive);
@@ -304,12 +351,6 @@ void
 recorder_set_seal_interval(struct recorder *r, uint32_t ms)
 {
     r->env.seal_interval_ns = (uint64_t)ms * NS_PER_MS;
-}
-
-void
-recorder_set_recipients(struct recorder *r, struct recipients to)
-{
-    r->env.recipients = to;
 }
 
 /* --- workers ------------------------------------------------------------- */
@@ -452,6 +493,19 @@ next_session(struct recorder *r, struct visit *v)
     return v->at < r->loose_count ? r->loose[v->at++] : NULL;
 }
 
+static bool
+is_live(void *ctx, const struct uuid *id)
+{
+    struct recorder *r = ctx;
+    struct visit v = {0, 0};
+    const struct session_file *s = next_session(r, &v);
+    while (
+        s != NULL && memcmp(&session_file_meta(s)->id, id, sizeof *id) != 0) {
+        s = next_session(r, &v);
+    }
+    return s != NULL;
+}
+
 static void
 work_sessions(struct recorder *r)
 {
@@ -540,7 +594,6 @@ settle_table(struct recorder *r, struct session_table *t)
         }
         session_file_set_indexed(s);
         if (session_file_state(s) == SESSION_FINISHED) {
-            session_file_clear_away(s);
             log_end(r, session_file_meta(s));
             session_table_remove(t, session_file_key(s));
             at--; /* another may have moved into its place */
@@ -558,7 +611,6 @@ settle_loose(struct recorder *r)
             i++;
             continue;
         }
-        session_file_clear_away(r->loose[i]);
         log_end(r, session_file_meta(r->loose[i]));
         session_file_free(&r->loose[i]);
         r->loose[i] = r->loose[--r->loose_count];
@@ -573,7 +625,6 @@ settle(struct recorder *r)
         settle_table(r, tail_sessions(r->workers[i].tail));
     }
     settle_loose(r);
-    daily_file_clear_away(r->daily);
 }
 
 /* Without `may_release` it is a heartbeat only. */
@@ -664,14 +715,7 @@ fail_unseen(struct recorder *r, struct error *err)
 {
     enum status st = index_db_begin(r->index, err);
     for (size_t i = 0; i < r->found.count && st == STATUS_OK; i++) {
-        struct visit v = {0, 0};
-        const struct session_file *s = next_session(r, &v);
-        while (
-            s != NULL && memcmp(&session_file_meta(s)->id,
-                             &r->found.items[i].id, sizeof(struct uuid)) != 0) {
-            s = next_session(r, &v);
-        }
-        if (s == NULL) {
+        if (!is_live(r, &r->found.items[i].id)) {
             st = index_db_fail(r->index, &r->found.items[i].id,
                 "neither its recording nor its journal is there", err);
         }
@@ -687,9 +731,6 @@ catch_up(struct recorder *r)
         index_db_rollback(r->index);
         complain(r, "recover", &why);
         return;
-    }
-    if (recover_clear_away(&r->env, r->index, &why) != STATUS_OK) {
-        complain(r, "session.clear", &why);
     }
     recover_list_free(&r->found);
     r->has_caught_up = true;
@@ -826,6 +867,30 @@ recorder_tick(struct recorder *r)
     sync_laggards(r);
     publish(r, r->is_batch_over);
     cast_scratch_shrink(&r->scratch);
+}
+
+struct upkeep *
+recorder_upkeep(struct recorder *r)
+{
+    return r->upkeep;
+}
+
+/* Not before it is known which sessions go on. */
+bool
+recorder_step(struct recorder *r)
+{
+    struct error why;
+    if (!r->has_caught_up) {
+        return false;
+    }
+    /* Rows of ours that wait for a batch's end are not upkeep's to roll
+     * back. */
+    if (index_db_commit(r->index, &why) != STATUS_OK) {
+        index_db_rollback(r->index);
+        complain(r, "index.commit", &why);
+        return false;
+    }
+    return upkeep_step(r->upkeep);
 }
 
 void

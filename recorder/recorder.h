@@ -14,9 +14,9 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
-#include "recorder/put_away.h"
 
 struct recorder;
+struct upkeep;
 
 struct recorder_options {
     const char *state_dir; /* these are borrowed */
@@ -26,7 +26,6 @@ struct recorder_options {
     const struct clock *clock;
     const struct log *log;
     uint32_t seal_interval_ms;
-    struct recipients recipients; /* none: recordings stay in the clear */
 };
 
 /* Opens ledger, index, and the files of sessions that a crash left unfinished.
@@ -53,9 +52,13 @@ void recorder_tick(struct recorder *r);
  * and publishes. */
 void recorder_stop(struct recorder *r);
 
+/* What changes the store on request and by rule. */
+struct upkeep *recorder_upkeep(struct recorder *r);
+/* A step of it, between two turns of recording. True: there is more to do at
+ * once. */
+bool recorder_step(struct recorder *r);
+
 void recorder_set_seal_interval(struct recorder *r, uint32_t ms);
-/* Of sessions that end from now on. */
-void recorder_set_recipients(struct recorder *r, struct recipients to);
 size_t recorder_workers(const struct recorder *r);
 size_t recorder_sessions(const struct recorder *r);
 

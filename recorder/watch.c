@@ -2,7 +2,9 @@
 #include "recorder/watch.h"
 
 #include "base/file.h"
+#include "recorder/control_socket.h"
 #include "recorder/limits.h"
+#include "recorder/upkeep.h"
 #include "schema/journal.h"
 
 #include <errno.h>
@@ -21,6 +23,7 @@ struct watch {
     struct loop_watch *events;
     struct loop_timer *tick;
     struct loop_timer *look;
+    struct control_socket *socket;
     bool has_news; /* a journal was written since it was last read */
 };
 
@@ -96,11 +99,11 @@ static void
 on_turn_end(void *ctx)
 {
     struct watch *w = ctx;
-    if (!w->has_news) {
-        return;
-    }
-    recorder_read(w->recorder, &w->has_news);
     if (w->has_news) {
+        recorder_read(w->recorder, &w->has_news);
+    }
+    const bool has_upkeep = recorder_step(w->recorder);
+    if (w->has_news || has_upkeep) {
         loop_again(w->loop);
     }
 }
@@ -119,6 +122,38 @@ on_look(void *ctx)
     look_for_workers(w);
     w->has_news = true;
 }
+
+/* --- who asks ------------------------------------------------------------ */
+
+static void
+say(void *ctx, const struct control_answer *answer)
+{
+    control_peer_say(ctx, answer);
+}
+
+static bool
+has_room(void *ctx)
+{
+    return control_peer_has_room(ctx);
+}
+
+static void
+on_request(void *ctx, struct control_peer *peer,
+    const struct control_request *request, const char *who)
+{
+    struct watch *w = ctx;
+    const struct upkeep_asker asker = {say, has_room, peer};
+    upkeep_ask(recorder_upkeep(w->recorder), request, who, &asker);
+}
+
+static void
+on_gone(void *ctx, struct control_peer *peer)
+{
+    struct watch *w = ctx;
+    upkeep_leave(recorder_upkeep(w->recorder), peer);
+}
+
+/* --- birth and death ----------------------------------------------------- */
 
 static enum status
 watch_root(struct watch *w, const char *state_dir, struct error *err)
@@ -149,6 +184,15 @@ open_timers(struct watch *w, struct error *err)
 }
 
 static enum status
+open_socket(struct watch *w, const char *state_dir, const struct clock *clock,
+    struct error *err)
+{
+    const struct control_socket_owner owner = {on_request, on_gone, w};
+    return control_socket_open(
+        w->loop, state_dir, clock, w->log, &owner, &w->socket, err);
+}
+
+static enum status
 set_up(struct watch *w, const char *state_dir, struct error *err)
 {
     w->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -176,7 +220,8 @@ set_up(struct watch *w, const char *state_dir, struct error *err)
 
 enum status
 watch_open(struct loop *loop, struct recorder *recorder, const char *state_dir,
-    const struct log *log, struct watch **out, struct error *err)
+    const struct clock *clock, const struct log *log, struct watch **out,
+    struct error *err)
 {
     struct watch *w = calloc(1, sizeof *w);
     if (w == NULL) {
@@ -186,7 +231,10 @@ watch_open(struct loop *loop, struct recorder *recorder, const char *state_dir,
     w->recorder = recorder;
     w->log = log;
     w->inotify_fd = -1;
-    const enum status st = set_up(w, state_dir, err);
+    enum status st = set_up(w, state_dir, err);
+    if (st == STATUS_OK) {
+        st = open_socket(w, state_dir, clock, err);
+    }
     if (st == STATUS_OK) {
         *out = w;
         w = NULL;
@@ -201,6 +249,7 @@ watch_close(struct watch **w)
     if (*w == NULL) {
         return;
     }
+    control_socket_close(&(*w)->socket);
     loop_watch_close(&(*w)->events);
     loop_timer_close(&(*w)->tick);
     loop_timer_close(&(*w)->look);
