@@ -148,6 +148,22 @@ show_file(const struct meta *m)
 }
 
 static enum status
+show_hold(const struct query_note *hold)
+{
+    char since[CLOCK_TEXT_MAX];
+    struct buf text;
+    clock_format(hold->at_us, since);
+    buf_init(&text, PLAYER_LINE_MAX);
+    enum status st =
+        buf_printf(&text, "since %s by %s: %s", since, hold->who, hold->reason);
+    if (st == STATUS_OK) {
+        st = show_text("held", buf_view(&text));
+    }
+    buf_fini(&text);
+    return st;
+}
+
+static enum status
 show_all(const struct meta *m)
 {
     char id[UUID_TEXT_LEN + 1];
@@ -214,8 +230,16 @@ cmd_show(const struct command *self, int argc, char **argv, struct error *err)
     if (st == STATUS_OK) {
         st = store_find_id(state, line.args[0], &entry, err);
     }
+    struct query_note hold;
+    bool is_held = false;
+    if (st == STATUS_OK) {
+        st = store_find_hold(state, &entry.meta.id, &hold, &is_held, err);
+    }
     if (st == STATUS_OK) {
         st = is_json ? show_json(&entry.meta) : show_all(&entry.meta);
+        if (st == STATUS_OK && is_held && !is_json) {
+            st = show_hold(&hold);
+        }
         if (st != STATUS_OK) {
             st = error_set(err, STATUS_NO_MEMORY, "out of memory");
         }

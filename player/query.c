@@ -404,3 +404,54 @@ query_each_id(struct query *q, query_id_fn *fn, void *ctx, struct error *err)
     }
     return st;
 }
+
+/* ---- What was said of sessions ---- */
+
+static void
+copy_text(sqlite3_stmt *stmt, int column, char out[LEDGER_WHY_MAX])
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+    snprintf(out, LEDGER_WHY_MAX, "%s", text == NULL ? "" : text);
+}
+
+static enum status
+read_note(struct query *q, struct query_note *out, struct error *err)
+{
+    const int code = sqlite3_step(q->walk);
+    if (code == SQLITE_DONE) {
+        return STATUS_CLOSED;
+    }
+    const char *id = code == SQLITE_ROW
+                         ? (const char *)sqlite3_column_text(q->walk, 0)
+                         : NULL;
+    if (id == NULL) {
+        return db_error(q, err);
+    }
+    if (!uuid_parse(span_str(id), &out->id)) {
+        return error_set(err, STATUS_CORRUPT, "the index has a wrong id");
+    }
+    copy_text(q->walk, 1, out->who);
+    copy_text(q->walk, 2, out->reason);
+    out->at_us = sqlite3_column_int64(q->walk, 3);
+    return STATUS_OK;
+}
+
+enum status
+query_note_of(struct query *q, enum query_note_kind kind, const char *prefix,
+    struct query_note *out, struct error *err)
+{
+    static const char *const sql[] = {
+        [QUERY_HELD] = "SELECT session, who, reason, since_us FROM holds"
+                       " WHERE session >= ?1 AND substr(session, 1,"
+                       " length(?1)) = ?1 ORDER BY session LIMIT 1",
+        [QUERY_REMOVED] = "SELECT session, who, reason, removed_us FROM removed"
+                          " WHERE session >= ?1 AND substr(session, 1,"
+                          " length(?1)) = ?1 ORDER BY session LIMIT 1",
+    };
+    enum status st = prepare(q, sql[kind], err);
+    if (st == STATUS_OK && sqlite3_bind_text(q->walk, 1, prefix, -1,
+                               SQLITE_TRANSIENT) != SQLITE_OK) {
+        st = db_error(q, err);
+    }
+    return st == STATUS_OK ? read_note(q, out, err) : st;
+}

@@ -7,6 +7,7 @@
 #ifndef PLAYER_QUERY_H
 #define PLAYER_QUERY_H
 
+#include "schema/ledger.h"
 #include "schema/meta.h"
 
 struct query_filter {
@@ -49,5 +50,21 @@ typedef enum status query_id_fn(
     void *ctx, const struct uuid *id, struct error *err);
 enum status query_each_id(
     struct query *q, query_id_fn *fn, void *ctx, struct error *err) MUST_CHECK;
+
+/* What somebody said of a session: that it is held, or was removed. */
+struct query_note {
+    struct uuid id;
+    char who[LEDGER_WHY_MAX];
+    char reason[LEDGER_WHY_MAX];
+    int64_t at_us;
+};
+enum query_note_kind {
+    QUERY_HELD,
+    QUERY_REMOVED,
+};
+/* The first by ID whose ID begins with `prefix`. STATUS_CLOSED when there is
+ * none. */
+enum status query_note_of(struct query *q, enum query_note_kind kind,
+    const char *prefix, struct query_note *out, struct error *err) MUST_CHECK;
 
 #endif

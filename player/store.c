@@ -2,7 +2,9 @@
  * folders, so what it finds is what the recorder has committed. */
 #include "player/store.h"
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "player/display.h"
 #include "player/limits.h"
 #include "player/query.h"
 #include "schema/index.h"
@@ -129,6 +131,47 @@ list_candidates(struct query *q, const char *prefix, const struct uuid *first,
         prefix, list, more);
 }
 
+static enum status
+tell_removed(const struct query_note *note, struct error *err)
+{
+    char id[UUID_TEXT_LEN + 1];
+    char when[CLOCK_TEXT_MAX];
+    struct buf by;
+    uuid_format(&note->id, id);
+    clock_format(note->at_us, when);
+    buf_init(&by, 8 * LEDGER_WHY_MAX);
+    enum status st = display_escape(span_str(note->who), &by);
+    if (st == STATUS_OK) {
+        st = buf_append_str(&by, ": ");
+    }
+    if (st == STATUS_OK) {
+        st = display_escape(span_str(note->reason), &by);
+    }
+    st = st == STATUS_OK
+             ? error_set(err, STATUS_NOT_FOUND,
+                   "the recording of session %s was removed on %s by %.*s", id,
+                   when, (int)by.len, (const char *)buf_view(&by).ptr)
+             : error_set(err, st, "out of memory");
+    buf_fini(&by);
+    return st;
+}
+
+/* What is to be said of an ID that the index has no session of. */
+static enum status
+not_found(struct query *q, const char *prefix, struct error *err)
+{
+    struct query_note note;
+    const enum status st = query_note_of(q, QUERY_REMOVED, prefix, &note, err);
+    if (st == STATUS_CLOSED) {
+        return error_set(
+            err, STATUS_NOT_FOUND, "no session has the ID %s", prefix);
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    return tell_removed(&note, err);
+}
+
 /* The one session that begins so goes to `m`. */
 static enum status
 find_one(struct query *q, const char *prefix, struct meta *m, struct error *err)
@@ -140,8 +183,7 @@ find_one(struct query *q, const char *prefix, struct meta *m, struct error *err)
         st = query_next(q, m, err);
     }
     if (st == STATUS_CLOSED) {
-        st = error_set(
-            err, STATUS_NOT_FOUND, "no session has the ID %s", prefix);
+        st = not_found(q, prefix, err);
     } else if (st == STATUS_OK) {
         st = query_next(q, &next, err);
         if (st == STATUS_OK) {
@@ -185,6 +227,26 @@ store_find_id(const char *state, const char *id, struct store_entry *out,
     }
     query_close(&q);
     return st;
+}
+
+enum status
+store_find_hold(const char *state, const struct uuid *id,
+    struct query_note *out, bool *is_held_out, struct error *err)
+{
+    char path[PATH_MAX];
+    char text[UUID_TEXT_LEN + 1];
+    struct query *q = NULL;
+    enum status st = file_join(path, sizeof path, state, INDEX_FILE, err);
+    if (st == STATUS_OK) {
+        st = query_open(path, &q, err);
+    }
+    if (st == STATUS_OK) {
+        uuid_format(id, text);
+        st = query_note_of(q, QUERY_HELD, text, out, err);
+        *is_held_out = st == STATUS_OK;
+    }
+    query_close(&q);
+    return st == STATUS_CLOSED ? STATUS_OK : st;
 }
 
 static bool

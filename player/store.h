@@ -8,6 +8,7 @@
 #define PLAYER_STORE_H
 
 #include "base/buf.h"
+#include "player/query.h"
 #include "schema/meta.h"
 #include <limits.h>
 
@@ -27,7 +28,8 @@ struct store_entry {
 void store_entry_init(struct store_entry *e);
 void store_entry_fini(struct store_entry *e);
 
-/* By ID or unique beginning. STATUS_NOT_FOUND; STATUS_LIMIT when several
+/* By ID or unique beginning. STATUS_NOT_FOUND, and when its recording was
+ * removed the error says by whom, when and why; STATUS_LIMIT when several
  * sessions begin so, which the error lists. */
 enum status store_find_id(const char *state, const char *id,
     struct store_entry *out, struct error *err) MUST_CHECK;
@@ -37,5 +39,9 @@ enum status store_find_id(const char *state, const char *id,
  * STATUS_DENIED while it runs. */
 enum status store_find(const char *state, const char *name,
     struct store_entry *out, struct error *err) MUST_CHECK;
+
+/* Who holds the session's recording; *is_held_out false when nobody does. */
+enum status store_find_hold(const char *state, const struct uuid *id,
+    struct query_note *out, bool *is_held_out, struct error *err) MUST_CHECK;
 
 #endif
