@@ -9,8 +9,6 @@ kubetape_unit_test(cast_writer recorder_core)
 kubetape_unit_test(frame_file recorder_core recorder_support)
 kubetape_unit_test(index_db recorder_core PkgConfig::SQLITE)
 kubetape_unit_test(ledger recorder_core)
-kubetape_unit_test(encrypt_file recorder_core)
-kubetape_unit_test(put_away recorder_core)
 kubetape_unit_test(seal_key recorder_core)
 kubetape_unit_test(retention recorder_core)
 kubetape_unit_test(session_table recorder_core)
@@ -25,14 +23,6 @@ add_test(NAME scenario.recorder COMMAND test_scenario_recorder)
 set_tests_properties(scenario.recorder
   PROPERTIES LABELS scenario TIMEOUT 300)
 
-add_executable(test_scenario_encryption scenario/test_encryption.c)
-target_link_libraries(test_scenario_encryption
-  PRIVATE recorder_core recorder_support test_support project_flags
-  PkgConfig::CMOCKA PkgConfig::SQLITE)
-add_test(NAME scenario.encryption COMMAND test_scenario_encryption)
-set_tests_properties(scenario.encryption
-  PROPERTIES LABELS scenario TIMEOUT 300)
-
 add_executable(test_scenario_recorder_program
   scenario/test_recorder_program.c)
 target_link_libraries(test_scenario_recorder_program
@@ -41,3 +31,9 @@ add_test(NAME scenario.recorder_program
   COMMAND test_scenario_recorder_program $<TARGET_FILE:kubetape-recorder>)
 set_tests_properties(scenario.recorder_program
   PROPERTIES LABELS scenario TIMEOUT 120)
+
+add_test(NAME scenario.store
+  COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/scenario/test_store.py)
+set_tests_properties(scenario.store PROPERTIES
+  LABELS scenario TIMEOUT 600
+  ENVIRONMENT KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape-recorder>)
