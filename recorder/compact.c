@@ -15,7 +15,8 @@ compact_is_worth_it(const struct frame_file *f, enum compact_effort effort)
 {
     const uint64_t frames = frame_file_frames(f);
     const uint64_t text = frame_file_text_len(f);
-    if (frames < 2 || text > RECORDER_COMPACT_TEXT_MAX) {
+    if (frames < 2 || text > RECORDER_COMPACT_TEXT_MAX ||
+        frame_file_len(f) <= RECORDER_BLOCK_BYTES) {
         return false;
     }
     return effort == COMPACT_THOROUGH ||

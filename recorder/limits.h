@@ -33,6 +33,9 @@ static_assert(JOURNAL_PAYLOAD_MAX * 6 + 64 <= CAST_LINE_MAX,
 
 /* Compaction: frames are joined up to this much text. */
 #define RECORDER_LARGE_FRAME_TEXT (4u << 20)
+/* What file systems hand out: a file that fits in one takes no less when it is
+ * rewritten. Most sessions are that short, and a rewrite tripled their cost. */
+#define RECORDER_BLOCK_BYTES 4096u
 /* When others wait, only frames smaller than this on average are joined. */
 #define RECORDER_SMALL_FRAME_TEXT (64u << 10)
 /* A recording of a shell, and one of bulk output: see the levels. */

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "recorder/compact.h"
+#include "recorder/limits.h"
 #include "tests/support/recording.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
@@ -330,6 +331,20 @@ test_compact(void **state)
     recording_free(&after);
 }
 
+/* What fits in a block of the disk takes one anyhow. */
+static void
+test_compact_leaves_small_files(void **state)
+{
+    struct bench *b = *state;
+    cut(b, "header\n", false);
+    while (frame_file_len(b->file) <= RECORDER_BLOCK_BYTES) {
+        assert_false(compact_is_worth_it(b->file, COMPACT_THOROUGH));
+        assert_false(compact_is_worth_it(b->file, COMPACT_QUICK));
+        cut(b, "event\n", false);
+    }
+    assert_true(compact_is_worth_it(b->file, COMPACT_THOROUGH));
+}
+
 /* More than one new frame: a step each, and the old file stands until the
  * last one. */
 static void
@@ -415,6 +430,7 @@ main(void)
         FRAMES(test_resume_at_every_flip),
         FRAMES(test_resume_refuses_forgery),
         FRAMES(test_compact),
+        FRAMES(test_compact_leaves_small_files),
         FRAMES(test_compact_in_steps),
         FRAMES(test_compact_refuses_forgery),
     };
