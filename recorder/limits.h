@@ -45,6 +45,9 @@ static_assert(JOURNAL_PAYLOAD_MAX * 6 + 64 <= CAST_LINE_MAX,
 /* A batch spends so long on sessions that end (compaction, syncs) before the
  * rest of them wait for the next one: the heartbeat must not. */
 #define RECORDER_ENDING_MS 100u
+/* Journals are read on when fewer sessions than this wait to be finished:
+ * those that wait are in memory, and ends can come faster than a disk syncs. */
+#define RECORDER_ENDINGS_MAX 256u
 /* The last batch; the next start finishes what this leaves. */
 #define RECORDER_STOP_MS 3000u
 

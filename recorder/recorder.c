@@ -48,7 +48,7 @@ struct recorder {
     size_t loose_count;
     struct recover_list found; /* what the index and the files say is open */
     bool has_looked;           /* for workers, once */
-    bool has_endings;          /* that this batch had no time for */
+    size_t ending_count;       /* that the last batch had no time for */
     bool has_caught_up;        /* all journals were read to their end once */
     bool is_batch_over; /* the last one: nothing taken waits in memory only */
     uint64_t looked_ns; /* when workers were last looked after */
@@ -510,7 +510,7 @@ static void
 work_sessions(struct recorder *r)
 {
     struct visit v = {0, 0};
-    r->has_endings = false;
+    r->ending_count = 0;
     for (;;) {
         struct session_file *s = next_session(r, &v);
         struct error why;
@@ -521,7 +521,7 @@ work_sessions(struct recorder *r)
             complain(r, "session.work", &why);
         } else if (session_file_state(s) == SESSION_ENDING ||
                    session_file_state(s) == SESSION_SEALED) {
-            r->has_endings = true;
+            r->ending_count++;
         }
     }
 }
@@ -736,25 +736,36 @@ catch_up(struct recorder *r)
     r->has_caught_up = true;
 }
 
-void
-recorder_read(struct recorder *r, bool *more_out)
+static void
+read_journals(
+    struct recorder *r, bool *more_out, bool *changed_out, bool *failed_out)
 {
-    bool has_more = false;
-    bool has_changed = false;
-    bool has_failed = false;
     for (size_t i = 0; i < r->worker_count; i++) {
         struct tail *t = r->workers[i].tail;
         struct error why;
         bool more = false;
         if (tail_read(t, &more, &why) != STATUS_OK) {
             complain(r, "journal.read", &why);
-            has_failed = true;
+            *failed_out = true;
         }
-        has_more = has_more || more;
-        has_changed = tail_take_changed(t) || has_changed;
+        *more_out = *more_out || more;
+        *changed_out = tail_take_changed(t) || *changed_out;
     }
-    r->env.is_behind = has_more;
-    if (has_changed || r->has_endings) {
+}
+
+void
+recorder_read(struct recorder *r, bool *more_out)
+{
+    bool has_more = false;
+    bool has_changed = false;
+    bool has_failed = false;
+    if (r->ending_count > RECORDER_ENDINGS_MAX) {
+        has_more = true; /* and it waits, in the journal */
+    } else {
+        read_journals(r, &has_more, &has_changed, &has_failed);
+    }
+    r->env.is_behind = has_more || r->ending_count > 0;
+    if (has_changed || r->ending_count > 0) {
         allow_endings(r, RECORDER_ENDING_MS);
         r->is_batch_over = end_batch(r);
     }
@@ -762,7 +773,7 @@ recorder_read(struct recorder *r, bool *more_out)
         catch_up(r);
     }
     publish(r, r->is_batch_over);
-    *more_out = has_more || r->has_endings;
+    *more_out = has_more || r->ending_count > 0;
 }
 
 /* --- time ---------------------------------------------------------------- */
