@@ -361,6 +361,39 @@ set_names(struct reader *r, const struct config_key *key,
     return st;
 }
 
+/* A secret that stands in the wrong place gets into no log. */
+static enum status
+refuse_recipient(const struct reader *r, const struct config_key *key,
+    const struct yaml_node *node)
+{
+    const char *text = yaml_text(node);
+    if (text != NULL && strncasecmp(text, "AGE-SECRET-KEY",
+                            sizeof("AGE-SECRET-KEY") - 1) == 0) {
+        return refuse(r, node->line, key->name, "a secret key",
+            "was given, expected its recipient (age1…), as `age-keygen -y` "
+            "says it");
+    }
+    return refuse_kind(r, key, node, "an age recipient (age1…, X25519)");
+}
+
+static enum status
+set_recipients(struct reader *r, const struct config_key *key,
+    const struct yaml_node *node)
+{
+    struct age_recipient *recipients = field(r->config, key->offset);
+    size_t *count = field(r->config, key->count_offset);
+    enum status st = check_list(r, key, node);
+    for (size_t i = 0; st == STATUS_OK && i < node->count; i++) {
+        const char *text = yaml_text(node->items[i]);
+        if (text == NULL ||
+            age_recipient_parse(span_str(text), &recipients[i]) != STATUS_OK) {
+            return refuse_recipient(r, key, node->items[i]);
+        }
+        *count = i + 1;
+    }
+    return st;
+}
+
 static enum status
 set_value(struct reader *r, const struct config_key *key,
     const struct yaml_node *node)
@@ -383,6 +416,8 @@ set_value(struct reader *r, const struct config_key *key,
         return set_choices(r, key, node);
     case CONFIG_NAMES:
         return set_names(r, key, node);
+    case CONFIG_RECIPIENTS:
+        return set_recipients(r, key, node);
     case CONFIG_STDIN:
         return set_stdin(r, key, node);
     case CONFIG_RULES:
@@ -487,8 +522,9 @@ set_default(struct reader *r, const struct config_key *key)
         word.scalar = "";
         list.count = 0;
     }
-    const bool is_list = key->type == CONFIG_CHOICES ||
-                         key->type == CONFIG_NAMES || key->type == CONFIG_RULES;
+    const bool is_list =
+        key->type == CONFIG_CHOICES || key->type == CONFIG_NAMES ||
+        key->type == CONFIG_RECIPIENTS || key->type == CONFIG_RULES;
     return set_value(r, key, is_list ? &list : &word);
 }
 

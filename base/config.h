@@ -8,6 +8,7 @@
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
+#include "base/age_key.h"
 #include "base/config_retention.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -28,8 +29,9 @@ enum config_record {
     CONFIG_RECORD_BEST_EFFORT
 };
 
-#define CONFIG_NAMES_MAX 32
-#define CONFIG_FILE_MAX  (1u << 20)
+#define CONFIG_NAMES_MAX      32
+#define CONFIG_RECIPIENTS_MAX 16
+#define CONFIG_FILE_MAX       (1u << 20)
 
 /* No text is NULL: one that was not given and has no default is "". */
 struct config {
@@ -69,6 +71,9 @@ struct config {
         uint32_t seal_interval_ms; /* recorder.seal_interval_ms: 5000,
                                     * 100-600000 */
         char *key; /* recorder.key: PEM; "" = <state>/keys/seal.pem, made */
+        /* recorder.encrypt_to: age1…; none: recordings stay in the clear */
+        struct age_recipient encrypt_to[CONFIG_RECIPIENTS_MAX];
+        size_t encrypt_to_count;
     } recorder;
     struct {
         bool stdin_tty;     /* record.stdin: never|non-tty|always, default */

@@ -7,18 +7,19 @@
 #include <stdint.h>
 
 enum config_type {
-    CONFIG_TEXT,    /* char * */
-    CONFIG_PATH,    /* char *, relative to the state folder */
-    CONFIG_ADDRESS, /* char *, "" or what address_parse accepts */
-    CONFIG_BOOL,    /* bool */
-    CONFIG_COUNT,   /* uint32_t, min to max */
-    CONFIG_BYTES,   /* uint64_t, min to max; "64MiB" is a number too; 0 when
+    CONFIG_TEXT,       /* char * */
+    CONFIG_PATH,       /* char *, relative to the state folder */
+    CONFIG_ADDRESS,    /* char *, "" or what address_parse accepts */
+    CONFIG_BOOL,       /* bool */
+    CONFIG_COUNT,      /* uint32_t, min to max */
+    CONFIG_BYTES,      /* uint64_t, min to max; "64MiB" is a number too; 0 when
                      * there is no default and it was not given */
-    CONFIG_CHOICE,  /* an enum, by one of the words */
-    CONFIG_CHOICES, /* an enum's array and size_t: words, each once */
-    CONFIG_NAMES,   /* a char *'s array and size_t: 0 to max texts */
-    CONFIG_STDIN,   /* two bools: tty, non-tty; a word gives both */
-    CONFIG_RULES,   /* struct config_retention: a list of 0 to max rules */
+    CONFIG_CHOICE,     /* an enum, by one of the words */
+    CONFIG_CHOICES,    /* an enum's array and size_t: words, each once */
+    CONFIG_NAMES,      /* a char *'s array and size_t: 0 to max texts */
+    CONFIG_RECIPIENTS, /* a struct age_recipient's array and size_t */
+    CONFIG_STDIN,      /* two bools: tty, non-tty; a word gives both */
+    CONFIG_RULES,      /* struct config_retention: a list of 0 to max rules */
 };
 
 struct config_word {

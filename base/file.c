@@ -142,24 +142,30 @@ too_long(const char *path, struct error *err)
     return error_set(err, STATUS_LIMIT, "path too long: %.256s", path);
 }
 
-enum status
-file_fsync_parent(const char *path, struct error *err)
+/* The folder of `path`'s last name: "." when it has no other. */
+static enum status
+parent_of(const char *path, char out[PATH_MAX], struct error *err)
 {
     const char *slash = strrchr(path, '/');
     if (slash == NULL) {
-        return file_fsync_dir(".", err);
+        memcpy(out, ".", 2);
+        return STATUS_OK;
     }
-    if (slash == path) {
-        return file_fsync_dir("/", err);
-    }
-    char dir[PATH_MAX];
-    size_t len = (size_t)(slash - path);
-    if (len >= sizeof(dir)) {
+    const size_t len = slash == path ? 1 : (size_t)(slash - path);
+    if (len >= PATH_MAX) {
         return too_long(path, err);
     }
-    memcpy(dir, path, len);
-    dir[len] = '\0';
-    return file_fsync_dir(dir, err);
+    memcpy(out, path, len);
+    out[len] = '\0';
+    return STATUS_OK;
+}
+
+enum status
+file_fsync_parent(const char *path, struct error *err)
+{
+    char dir[PATH_MAX];
+    const enum status st = parent_of(path, dir, err);
+    return st == STATUS_OK ? file_fsync_dir(dir, err) : st;
 }
 
 /* Fills the new file and closes it; its bytes are on the disk afterwards. */
@@ -262,6 +268,14 @@ file_make_dirs(const char *path, mode_t mode, struct error *err)
         prefix[i] = '/';
     }
     return make_dir(prefix, mode, err);
+}
+
+enum status
+file_make_parent(const char *path, mode_t mode, struct error *err)
+{
+    char dir[PATH_MAX];
+    const enum status st = parent_of(path, dir, err);
+    return st == STATUS_OK ? file_make_dirs(dir, mode, err) : st;
 }
 
 enum status

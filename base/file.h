@@ -33,6 +33,9 @@ enum status file_fsync_parent(const char *path, struct error *err) MUST_CHECK;
  * folder is fsynced. */
 enum status file_make_dirs(
     const char *path, mode_t mode, struct error *err) MUST_CHECK;
+/* The same for the folder that holds the last name of `path`. */
+enum status file_make_parent(
+    const char *path, mode_t mode, struct error *err) MUST_CHECK;
 
 /* Joins with one '/', into a buffer of PATH_MAX; STATUS_LIMIT when longer. */
 enum status file_join(char *out, size_t cap, const char *dir, const char *name,

@@ -6,6 +6,7 @@
 #include "recorder/limits.h"
 #include "recorder/recording_leaf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -29,6 +30,10 @@ struct daily_file {
     const struct session_env *env;
     struct frame_file *file; /* NULL: no day is open */
     int64_t day_us;          /* its midnight */
+    char plain[META_FILE_MAX];
+    char working[META_FILE_MAX]; /* what is written, see put_away */
+    bool was_final;              /* when it was opened */
+    bool leaves_clear;           /* encrypted days, whose leaves come first */
     struct cast_writer writer;
     struct buf text;
     struct id_list known;     /* attempts in the file when it was opened */
@@ -120,12 +125,24 @@ name_of(int64_t day_us, char out[META_FILE_MAX])
 }
 
 static enum status
-path_of(const struct daily_file *d, int64_t day_us, char out[PATH_MAX],
-    struct error *err)
+path_of(const struct daily_file *d, char out[PATH_MAX], struct error *err)
 {
-    char name[META_FILE_MAX];
-    name_of(day_us, name);
-    return file_join(out, PATH_MAX, d->env->state_dir, name, err);
+    return file_join(out, PATH_MAX, d->env->state_dir, d->working, err);
+}
+
+/* Where a day's file is, or will be; *there_out, whether it is. */
+static enum status
+find_day(
+    struct daily_file *d, int64_t day_us, bool *there_out, struct error *err)
+{
+    d->day_us = day_us;
+    name_of(day_us, d->plain);
+    const enum status st =
+        put_away_find(d->env->state_dir, d->plain, d->working, there_out, err);
+    if (st == STATUS_OK && !*there_out) {
+        put_away_working_name(d->plain, &d->env->recipients, d->working);
+    }
+    return st;
 }
 
 /* --- opening a day ------------------------------------------------------- */
@@ -202,14 +219,18 @@ static enum status
 open_day(struct daily_file *d, int64_t day_us, struct error *err)
 {
     char path[PATH_MAX];
-    enum status st = path_of(d, day_us, path, err);
+    bool ignored = false;
+    enum status st = find_day(d, day_us, &ignored, err);
+    if (st == STATUS_OK) {
+        st = path_of(d, path, err);
+    }
     if (st != STATUS_OK) {
         return st;
     }
-    d->day_us = day_us;
     struct seal last;
     st = frame_file_resume(
         d->env->press, path, replay_text, d, &d->file, &last, err);
+    d->was_final = st == STATUS_OK && frame_file_is_final(d->file);
     if (st == STATUS_OK) {
         d->writer = (struct cast_writer){.at = last.writer};
         return STATUS_OK;
@@ -227,20 +248,14 @@ open_day(struct daily_file *d, int64_t day_us, struct error *err)
 /* A damaged file stays for the auditor, under another name, and does not
  * stop the day. */
 static enum status
-put_aside(struct daily_file *d, int64_t day_us, struct error *err)
+put_aside(struct daily_file *d, struct error *err)
 {
-    char path[PATH_MAX];
-    char aside[PATH_MAX + 32];
-    const enum status st = path_of(d, day_us, path, err);
-    if (st != STATUS_OK) {
-        return st;
-    }
-    snprintf(aside, sizeof aside, "%s.damaged-%lld", path,
+    char aside[META_FILE_MAX + 32];
+    snprintf(aside, sizeof aside, "%s.damaged-%lld", d->plain,
         (long long)clock_wall_us(d->env->clock));
-    if (rename(path, aside) != 0) {
-        return error_sys(err, errno, "rename %s", path);
-    }
-    return open_day(d, day_us, err);
+    const enum status st = put_away_whole(
+        d->env->state_dir, d->working, aside, &d->env->recipients, false, err);
+    return st == STATUS_OK ? open_day(d, d->day_us, err) : st;
 }
 
 static enum status
@@ -250,7 +265,7 @@ open_usable(struct daily_file *d, int64_t day_us, struct error *err)
     enum status st = open_day(d, day_us, &why);
     if (st == STATUS_CORRUPT) {
         log_error(d->env->log, "daily.damaged", &why);
-        return put_aside(d, day_us, err);
+        return put_aside(d, err);
     }
     if (st != STATUS_OK && err != NULL) {
         *err = why;
@@ -278,7 +293,7 @@ daily_file_on_leaf(
 {
     const char *base = strrchr(leaf->file, '/');
     if (leaf->kind != LEDGER_RECORDING || base == NULL ||
-        strcmp(base + 1, DAILY_FILE_NAME) != 0) {
+        strncmp(base + 1, DAILY_FILE_NAME, sizeof DAILY_FILE_NAME - 1) != 0) {
         return STATUS_OK;
     }
     const enum status st = id_list_add(&d->in_ledger, &leaf->id);
@@ -286,13 +301,12 @@ daily_file_on_leaf(
 }
 
 static enum status
-make_leaf(struct daily_file *d, struct recording_leaf **leaf, struct error *err)
+make_leaf(struct daily_file *d, const char *file, uint64_t len,
+    struct recording_leaf **leaf, struct error *err)
 {
-    char name[META_FILE_MAX];
     bool is_done = false;
-    name_of(d->day_us, name);
-    enum status st = recording_leaf_new(
-        d->env->state_dir, name, frame_file_len(d->file), d->file, leaf, err);
+    enum status st =
+        recording_leaf_new(d->env->state_dir, file, len, d->file, leaf, err);
     while (st == STATUS_OK && !is_done) {
         st = recording_leaf_step(*leaf, &is_done, err);
     }
@@ -302,19 +316,44 @@ make_leaf(struct daily_file *d, struct recording_leaf **leaf, struct error *err)
 
 /* Once: a day that was finished may be opened again by a late attempt. */
 static enum status
-add_leaf(struct daily_file *d, struct error *err)
+add_leaf(
+    struct daily_file *d, const char *file, uint64_t len, struct error *err)
 {
     const struct uuid *id = frame_file_id(d->file);
     struct recording_leaf *leaf = NULL;
     if (id_list_has(&d->in_ledger, id)) {
         return STATUS_OK;
     }
-    enum status st = make_leaf(d, &leaf, err);
+    enum status st = make_leaf(d, file, len, &leaf, err);
     recording_leaf_free(&leaf);
     if (st == STATUS_OK) {
         st = id_list_add(&d->in_ledger, id);
         st = st == STATUS_OK ? st : error_set(err, st, "no memory for a leaf");
     }
+    return st;
+}
+
+/* To where it stays, and its leaf. What was finished before in its plain place
+ * stays there: the ledger may know it so. */
+static enum status
+put_away(struct daily_file *d, struct error *err)
+{
+    struct put_away *p = NULL;
+    bool is_done = false;
+    if (!put_away_is_needed(d->working, d->plain, &d->env->recipients) ||
+        (d->was_final && strcmp(d->working, d->plain) == 0)) {
+        return add_leaf(d, d->plain, frame_file_len(d->file), err);
+    }
+    enum status st = put_away_begin(d->env->state_dir, d->working, d->plain,
+        &d->env->recipients, d->was_final, &p, err);
+    while (st == STATUS_OK && !is_done) {
+        st = put_away_step(p, &is_done, err);
+    }
+    if (st == STATUS_OK) {
+        d->leaves_clear = true;
+        st = add_leaf(d, put_away_file(p), put_away_size(p), err);
+    }
+    put_away_free(&p);
     return st;
 }
 
@@ -332,10 +371,52 @@ finish_day(struct daily_file *d, struct error *err)
         st = frame_file_sync(d->file, err);
     }
     if (st == STATUS_OK) {
-        st = add_leaf(d, err);
+        st = put_away(d, err);
     }
     if (st == STATUS_OK) {
         close_day(d);
+    }
+    return st;
+}
+
+static enum status
+clear_one(void *ctx, const char *running, struct error *err)
+{
+    const struct daily_file *d = ctx;
+    char plain[META_FILE_MAX];
+    const char *base = strrchr(running, '-');
+    if (base == NULL || strcmp(base + 1, DAILY_FILE_NAME) != 0 ||
+        (d->file != NULL && strcmp(running, d->working) == 0)) {
+        return STATUS_OK;
+    }
+    put_away_plain_name(running, plain);
+    return put_away_remove_copy(d->env->state_dir, running, plain, err);
+}
+
+void
+daily_file_clear_away(struct daily_file *d)
+{
+    struct error why;
+    if (!d->leaves_clear) {
+        return;
+    }
+    if (put_away_each_running(d->env->state_dir, clear_one, d, &why) ==
+        STATUS_OK) {
+        d->leaves_clear = false;
+    } else {
+        log_error(d->env->log, "daily.clear", &why);
+    }
+}
+
+/* Encrypted, and so of no more use to us. */
+static enum status
+is_closed(struct daily_file *d, int64_t day_us, bool *out, struct error *err)
+{
+    bool is_there = false;
+    enum status st = find_day(d, day_us, &is_there, err);
+    *out = false;
+    if (st == STATUS_OK && !is_there) {
+        st = put_away_is_encrypted(d->env->state_dir, d->plain, out, err);
     }
     return st;
 }
@@ -355,8 +436,15 @@ turn_to(struct daily_file *d, int64_t wall_us, struct error *err)
             return st;
         }
     }
-    for (;;) {
-        enum status st = open_usable(d, day_us, err);
+    for (;; day_us += US_PER_DAY) {
+        bool is_over = false;
+        enum status st = is_closed(d, day_us, &is_over, err);
+        if (st == STATUS_OK && is_over) {
+            continue;
+        }
+        if (st == STATUS_OK) {
+            st = open_usable(d, day_us, err);
+        }
         if (st != STATUS_OK || !frame_file_is_final(d->file)) {
             return st;
         }
@@ -364,7 +452,6 @@ turn_to(struct daily_file *d, int64_t wall_us, struct error *err)
         if (st != STATUS_OK) {
             return st;
         }
-        day_us += US_PER_DAY;
     }
 }
 
@@ -372,17 +459,20 @@ turn_to(struct daily_file *d, int64_t wall_us, struct error *err)
  * auditor, who can verify them as they are. */
 #define OLD_DAYS 62
 
-/* Whether there is something to finish. What cannot be read has no leaf to
- * come, and is the auditor's to look at. */
+/* Whether there is something to finish, or to bring to where it stays. What
+ * cannot be read has no leaf to come, and is the auditor's to look at. */
 static bool
-is_unfinished(const struct daily_file *d, const char *path)
+is_unfinished(const struct daily_file *d)
 {
+    char path[PATH_MAX];
     struct uuid id;
-    if (access(path, F_OK) != 0) {
-        return false;
+    if (strcmp(d->working, d->plain) != 0) {
+        return true;
     }
-    return !frame_file_has_table(path) ||
-           (frame_file_read_id(path, &id) && !id_list_has(&d->in_ledger, &id));
+    return path_of(d, path, NULL) == STATUS_OK &&
+           (!frame_file_has_table(path) ||
+               (frame_file_read_id(path, &id) &&
+                   !id_list_has(&d->in_ledger, &id)));
 }
 
 enum status
@@ -390,10 +480,10 @@ daily_file_finish_old(struct daily_file *d, struct error *err)
 {
     const int64_t now_us = clock_wall_us(d->env->clock);
     for (int64_t n = 1; n <= OLD_DAYS; n++) {
-        char path[PATH_MAX];
+        bool is_there = false;
         const int64_t day_us = day_of(now_us - LATE_US) - n * US_PER_DAY;
-        enum status st = path_of(d, day_us, path, err);
-        if (st == STATUS_OK && is_unfinished(d, path)) {
+        enum status st = find_day(d, day_us, &is_there, err);
+        if (st == STATUS_OK && is_there && is_unfinished(d)) {
             st = open_usable(d, day_us, err);
             if (st == STATUS_OK) {
                 st = finish_day(d, err);

@@ -34,6 +34,10 @@ enum status daily_file_add_refused(
 enum status daily_file_add_event(
     struct daily_file *d, struct span json, struct error *err) MUST_CHECK;
 
+/* Leaves are committed: what is left in the clear of days that were encrypted
+ * may go. A failure is logged and tried again. */
+void daily_file_clear_away(struct daily_file *d);
+
 /* What was added is in the file, sealed and synced, afterwards. Finishes the
  * file when its day is over: its leaf is in the ledger's batch then. */
 enum status daily_file_flush(

@@ -66,29 +66,11 @@ frame_file_free(struct frame_file **f)
     }
 }
 
-static enum status
-parent_of(const char *path, char out[PATH_MAX], struct error *err)
-{
-    const char *slash = strrchr(path, '/');
-    assert(slash != NULL);
-    const size_t len = (size_t)(slash - path);
-    if (len >= PATH_MAX) {
-        return error_set(err, STATUS_LIMIT, "path too long: %s", path);
-    }
-    memcpy(out, path, len);
-    out[len] = '\0';
-    return STATUS_OK;
-}
-
 enum status
 frame_file_create(struct press *press, const char *path, const struct uuid *id,
     struct frame_file **out, struct error *err)
 {
-    char dir[PATH_MAX];
-    enum status st = parent_of(path, dir, err);
-    if (st == STATUS_OK) {
-        st = file_make_dirs(dir, 0700, err);
-    }
+    enum status st = file_make_parent(path, 0700, err);
     struct frame_file *f = NULL;
     if (st == STATUS_OK) {
         st = file_new(press, path, id, &f, err);
@@ -253,11 +235,7 @@ sync_dir(struct frame_file *f, struct error *err)
     if (f->is_dir_synced) {
         return STATUS_OK;
     }
-    char dir[PATH_MAX];
-    enum status st = parent_of(f->path, dir, err);
-    if (st == STATUS_OK) {
-        st = file_fsync_dir(dir, err);
-    }
+    const enum status st = file_fsync_parent(f->path, err);
     f->is_dir_synced = st == STATUS_OK;
     return st;
 }

@@ -54,6 +54,12 @@ static_assert(JOURNAL_PAYLOAD_MAX * 6 + 64 <= CAST_LINE_MAX,
 /* No text of a frame that this program writes is longer. */
 #define RECORDER_FRAME_TEXT_MAX (RECORDER_LARGE_FRAME_TEXT + RECORDER_TEXT_MAX)
 
+/* Recipients of one store's recordings, as the configuration has it. */
+#define RECORDER_RECIPIENTS_MAX 16
+/* A finished recording is encrypted so much at a time (some 30 ms and what the
+ * disk takes), between other work: see the heartbeat. */
+#define RECORDER_ENCRYPT_STEP (32u << 20)
+
 /* zstd level. 420 MB of terminal text (listings, sources, logs) in frames of
  * 256 KiB, one busy core, sealing included: level 1 took 1.66 s of CPU and
  * 44.2 MB, level 2 2.04 s and 43.8 MB, level 3 2.06 s and 43.4 MB; the fast

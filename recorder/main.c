@@ -3,7 +3,7 @@
  *
  *   SIGTERM, SIGINT  finish the batch, seal what is open, exit 0
  *   SIGHUP           read the configuration again: log level, seal interval,
- *                    retention
+ *                    recipients, retention
  */
 #include "base/config.h"
 #include "base/file.h"
@@ -15,6 +15,7 @@
 #include "recorder/upkeep.h"
 #include "recorder/watch.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -156,6 +157,18 @@ take_lock(struct program *p, struct error *err)
                                : st;
 }
 
+/* --- the configuration --------------------------------------------------- */
+
+static struct recipients
+recipients_of(const struct config *c)
+{
+    static_assert(CONFIG_RECIPIENTS_MAX == RECORDER_RECIPIENTS_MAX,
+        "every recipient of the configuration has a place");
+    struct recipients to = {.count = c->recorder.encrypt_to_count};
+    memcpy(to.list, c->recorder.encrypt_to, sizeof to.list);
+    return to;
+}
+
 /* --- signals ------------------------------------------------------------- */
 
 static void
@@ -179,6 +192,7 @@ on_reload(void *ctx)
     p->log.format = config->log.format;
     recorder_set_seal_interval(p->recorder, config->recorder.seal_interval_ms);
     upkeep_set_rules(recorder_upkeep(p->recorder), &config->retention);
+    recorder_set_recipients(p->recorder, recipients_of(config));
     if (strcmp(config->state, p->config->state) != 0 ||
         strcmp(config->recorder.key, p->config->recorder.key) != 0) {
         log_event(&p->log, LOG_WARN, "config.needs_restart",
@@ -220,6 +234,7 @@ open_recorder(struct program *p, struct error *err)
         .clock = &clock_system,
         .log = &p->log,
         .seal_interval_ms = p->config->recorder.seal_interval_ms,
+        .recipients = recipients_of(p->config),
     };
     st = recorder_new(&options, &p->recorder, err);
     if (st == STATUS_OK) {

@@ -288,7 +288,10 @@ set_up(struct recorder *r, const struct recorder_options *options,
     if (st == STATUS_OK) {
         st = open_upkeep(r, is_partial, err);
     }
-    return st == STATUS_OK ? restore_all(r, is_partial, err) : st;
+    if (st == STATUS_OK) {
+        st = restore_all(r, is_partial, err);
+    }
+    return st == STATUS_OK ? recover_clear_away(&r->env, r->index, err) : st;
 }
 
 enum status
@@ -307,6 +310,7 @@ recorder_new(const struct recorder_options *options, struct recorder **out,
         .log = options->log,
         .frame_text = RECORDER_FRAME_TEXT,
     };
+    recorder_set_recipients(r, options->recipients);
     recorder_set_seal_interval(r, options->seal_interval_ms);
     const enum status st = set_up(r, options, err);
     if (st == STATUS_OK) {
@@ -351,6 +355,12 @@ void
 recorder_set_seal_interval(struct recorder *r, uint32_t ms)
 {
     r->env.seal_interval_ns = (uint64_t)ms * NS_PER_MS;
+}
+
+void
+recorder_set_recipients(struct recorder *r, struct recipients to)
+{
+    r->env.recipients = to;
 }
 
 /* --- workers ------------------------------------------------------------- */
@@ -594,6 +604,7 @@ settle_table(struct recorder *r, struct session_table *t)
         }
         session_file_set_indexed(s);
         if (session_file_state(s) == SESSION_FINISHED) {
+            session_file_clear_away(s);
             log_end(r, session_file_meta(s));
             session_table_remove(t, session_file_key(s));
             at--; /* another may have moved into its place */
@@ -611,6 +622,7 @@ settle_loose(struct recorder *r)
             i++;
             continue;
         }
+        session_file_clear_away(r->loose[i]);
         log_end(r, session_file_meta(r->loose[i]));
         session_file_free(&r->loose[i]);
         r->loose[i] = r->loose[--r->loose_count];
@@ -625,6 +637,7 @@ settle(struct recorder *r)
         settle_table(r, tail_sessions(r->workers[i].tail));
     }
     settle_loose(r);
+    daily_file_clear_away(r->daily);
 }
 
 /* Without `may_release` it is a heartbeat only. */
@@ -731,6 +744,9 @@ catch_up(struct recorder *r)
         index_db_rollback(r->index);
         complain(r, "recover", &why);
         return;
+    }
+    if (recover_clear_away(&r->env, r->index, &why) != STATUS_OK) {
+        complain(r, "session.clear", &why);
     }
     recover_list_free(&r->found);
     r->has_caught_up = true;

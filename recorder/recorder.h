@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/log.h"
+#include "recorder/put_away.h"
 
 struct recorder;
 struct upkeep;
@@ -26,6 +27,7 @@ struct recorder_options {
     const struct clock *clock;
     const struct log *log;
     uint32_t seal_interval_ms;
+    struct recipients recipients; /* none: recordings stay in the clear */
 };
 
 /* Opens ledger, index, and the files of sessions that a crash left unfinished.
@@ -59,6 +61,8 @@ struct upkeep *recorder_upkeep(struct recorder *r);
 bool recorder_step(struct recorder *r);
 
 void recorder_set_seal_interval(struct recorder *r, uint32_t ms);
+/* Of sessions that end from now on. */
+void recorder_set_recipients(struct recorder *r, struct recipients to);
 size_t recorder_workers(const struct recorder *r);
 size_t recorder_sessions(const struct recorder *r);
 

@@ -21,10 +21,16 @@ struct recover_list {
 };
 void recover_list_free(struct recover_list *l);
 
-/* Sessions that the index calls active; and if it does not have all
- * recordings, those without a row whose file has no seek table yet. */
+/* Sessions that the index calls active, and those without a row whose text is
+ * in journal/running/; and if it does not have all recordings, those without a
+ * row whose file has no seek table yet. */
 enum status recover_find(struct index_db *index, const char *state_dir,
     bool is_partial, struct recover_list *out, struct error *err) MUST_CHECK;
+
+/* What is in journal/running/ of sessions that are over in the committed index
+ * is put away, or removed. */
+enum status recover_clear_away(const struct session_env *env,
+    struct index_db *index, struct error *err) MUST_CHECK;
 
 /* What an OPEN record begins: a session from its file if there is one, a new
  * one otherwise, and none (*out stays NULL) if it is finished, or was removed

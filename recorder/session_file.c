@@ -27,10 +27,14 @@ struct session_file {
     enum session_state state;
     struct meta meta;
     struct cast_writer writer;
-    struct seal_writer begun; /* where the writer stands behind the header */
-    struct frame_file *file;  /* NULL before the header */
+    struct seal_writer begun;    /* where the writer stands behind the header */
+    char working[META_FILE_MAX]; /* what is written, see put_away */
+    struct frame_file *file;     /* NULL before the header */
     struct compaction *compaction; /* begun and not done */
     bool is_compacted;             /* or it was not worth it, or cannot be */
+    struct put_away *put_away;     /* begun and not done */
+    bool was_final;                /* before a crash ... */
+    bool was_away;                 /* ... and encrypted, too */
     enum leaf_state leaf_state;
     struct recording_leaf *leaf; /* being made */
     struct buf text;             /* events that no frame holds yet */
@@ -89,6 +93,7 @@ session_file_free(struct session_file **s)
 {
     if (*s != NULL) {
         compaction_free(&(*s)->compaction);
+        put_away_free(&(*s)->put_away);
         recording_leaf_free(&(*s)->leaf);
         frame_file_free(&(*s)->file);
         meta_fini(&(*s)->meta);
@@ -117,12 +122,13 @@ session_file_facts(
     return st;
 }
 
+/* What the index calls it while it is written there. */
 static enum status
-name_file(struct meta *m, struct error *err)
+name_file(struct session_file *s, struct error *err)
 {
     char name[META_FILE_MAX];
-    meta_file_name(&m->id, m->start_us, name);
-    const enum status st = meta_set(&m->file, span_str(name));
+    put_away_expected_name(s->working, name);
+    const enum status st = meta_set(&s->meta.file, span_str(name));
     return st == STATUS_OK ? st : error_set(err, st, "no memory for a name");
 }
 
@@ -143,8 +149,11 @@ session_file_open(const struct session_env *env, const struct uuid *worker,
         session_file_free(&s);
         return st;
     }
+    char plain[META_FILE_MAX];
+    meta_file_name(&s->meta.id, s->meta.start_us, plain);
+    put_away_working_name(plain, &env->recipients, s->working);
     s->meta.status = META_ACTIVE;
-    st = name_file(&s->meta, err);
+    st = name_file(s, err);
     if (st != STATUS_OK) {
         session_file_free(&s);
         return st;
@@ -197,7 +206,7 @@ begin_file(
     struct buf line;
     buf_init(&line, CAST_LINE_MAX);
     char path[PATH_MAX];
-    enum status st = path_of(s->env, s->meta.file, path, err);
+    enum status st = path_of(s->env, s->working, path, err);
     if (st == STATUS_OK) {
         st = cast_header_encode(&header, &line);
     }
@@ -623,6 +632,39 @@ try_compaction(struct session_file *s)
     }
 }
 
+/* To where it stays; *done_out: it is there. One that stood in its plain place
+ * before a crash is there: the ledger may know it so. */
+static enum status
+put_away(struct session_file *s, bool *done_out, struct error *err)
+{
+    char plain[META_FILE_MAX];
+    put_away_plain_name(s->working, plain);
+    s->meta.size = frame_file_len(s->file);
+    const bool is_needed =
+        put_away_is_needed(s->working, plain, &s->env->recipients);
+    const bool was_there = s->was_final && strcmp(s->working, plain) == 0;
+    *done_out = !s->was_away && (!is_needed || was_there);
+    if (*done_out) {
+        return STATUS_OK;
+    }
+    enum status st = STATUS_OK;
+    if (s->put_away == NULL) {
+        st = put_away_begin(s->env->state_dir, s->working, plain,
+            &s->env->recipients, s->was_away, &s->put_away, err);
+    }
+    while (st == STATUS_OK && !*done_out && may_go_on(s)) {
+        st = put_away_step(s->put_away, done_out, err);
+    }
+    if (st == STATUS_OK && *done_out) {
+        s->meta.size = put_away_size(s->put_away);
+        st = meta_set(&s->meta.file, span_str(put_away_file(s->put_away)));
+    }
+    if (st != STATUS_OK || *done_out) {
+        put_away_free(&s->put_away);
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_CORRUPT : st; /* it was removed */
+}
+
 /* Finished, compacted, then durable; over several calls. */
 static enum status
 work_ending(struct session_file *s, struct error *err)
@@ -645,9 +687,12 @@ work_ending(struct session_file *s, struct error *err)
         return STATUS_OK;
     }
     st = frame_file_sync(s->file, err);
+    bool is_away = false;
     if (st == STATUS_OK) {
+        st = put_away(s, &is_away, err);
+    }
+    if (st == STATUS_OK && is_away) {
         s->unsynced_lsn = NONE;
-        s->meta.size = frame_file_len(s->file);
         buf_shrink(&s->text);
         move(s, SESSION_SEALED);
     }
@@ -812,7 +857,14 @@ static enum status
 resume_file(struct session_file *s, const char *file, struct error *err)
 {
     char path[PATH_MAX];
-    enum status st = path_of(s->env, file, path, err);
+    char plain[META_FILE_MAX];
+    bool ignored = false;
+    put_away_plain_name(file, plain);
+    enum status st =
+        put_away_find(s->env->state_dir, plain, s->working, &ignored, err);
+    if (st == STATUS_OK) {
+        st = path_of(s->env, s->working, path, err);
+    }
     if (st != STATUS_OK) {
         return st;
     }
@@ -831,6 +883,21 @@ resume_file(struct session_file *s, const char *file, struct error *err)
     return frame_file_sync(s->file, err);
 }
 
+/* Finished before the crash. If it was encrypted, too, that file is the one to
+ * stay, and what it was made from stays as it is until it is removed. */
+static enum status
+resume_ending(struct session_file *s, struct error *err)
+{
+    char plain[META_FILE_MAX];
+    put_away_plain_name(s->working, plain);
+    const enum status st =
+        put_away_is_encrypted(s->env->state_dir, plain, &s->was_away, err);
+    s->was_final = true;
+    s->is_compacted = s->was_away;
+    move(s, SESSION_ENDING);
+    return st;
+}
+
 enum status
 session_file_resume(const struct session_env *env, const char *file,
     struct session_file **out, struct error *err)
@@ -841,25 +908,24 @@ session_file_resume(const struct session_env *env, const char *file,
         return st;
     }
     st = resume_file(s, file, err);
-    if (st == STATUS_OK &&
-        meta_set(&s->meta.file, span_str(file)) != STATUS_OK) {
-        st = error_set(err, STATUS_NO_MEMORY, "no memory for a name");
-    }
-    if (st != STATUS_OK) {
-        session_file_free(&s);
-        return st;
+    if (st == STATUS_OK) {
+        st = name_file(s, err);
     }
     s->opened_ns = clock_mono_ns(env->clock);
     s->state = SESSION_RUNNING;
     s->has_data = true;
-    if (frame_file_is_final(s->file)) {
+    if (st == STATUS_OK && frame_file_is_final(s->file)) {
         s->leaf_state = LEAF_UNSURE;
-        move(s, SESSION_ENDING);
-    } else {
+        st = resume_ending(s, err);
+    } else if (st == STATUS_OK) {
         s->meta.status = META_ACTIVE;
     }
-    *out = s;
-    return STATUS_OK;
+    if (st == STATUS_OK) {
+        *out = s;
+        s = NULL;
+    }
+    session_file_free(&s);
+    return st;
 }
 
 /* --- facts --------------------------------------------------------------- */
@@ -893,6 +959,17 @@ session_file_needs(const struct session_file *s)
 {
     return s->unsealed_lsn < s->unsynced_lsn ? s->unsealed_lsn
                                              : s->unsynced_lsn;
+}
+
+void
+session_file_clear_away(const struct session_file *s)
+{
+    struct error why;
+    if (s->meta.file[0] != '\0' && strcmp(s->meta.file, s->working) != 0 &&
+        put_away_rest(s->env->state_dir, s->working, &s->env->recipients,
+            &why) != STATUS_OK) {
+        log_error(s->env->log, "session.clear", &why);
+    }
 }
 
 void

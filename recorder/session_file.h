@@ -10,8 +10,8 @@
  *
  *   WAITING   no header yet: no size is known, or nothing has happened
  *   RUNNING   the header is sealed; text is cut into frames
- *   ENDING    its last record was taken; the file is finished and compacted,
- *             in steps
+ *   ENDING    its last record was taken; the file is finished, compacted and
+ *             encrypted, in steps
  *   SEALED    the file is as it stays, and synced; its leaf is not in the
  *             ledger's batch
  *   REFUSED   ended before anything happened: it gets no file
@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "recorder/cast_writer.h"
 #include "recorder/press.h"
+#include "recorder/put_away.h"
 
 struct ledger;
 
@@ -37,6 +38,7 @@ struct session_env {
     struct cast_scratch *scratch;
     const struct clock *clock;
     const struct log *log;
+    struct recipients recipients; /* of recordings that end from now on */
     uint64_t seal_interval_ns;
     size_t frame_text; /* a frame is cut when it holds so much */
     /* As of now: whether a journal has more than a turn could read, and until
@@ -66,7 +68,7 @@ enum status session_file_open(const struct session_env *env,
     struct session_file **out, struct error *err) MUST_CHECK;
 
 /* A session whose file a crash left: goes on behind the last seal, durable
- * up to there. `file` is relative to the state folder. NOT_FOUND and CORRUPT
+ * up to there. `file` is any of its names, see put_away. NOT_FOUND and CORRUPT
  * as frame_file_resume. */
 enum status session_file_resume(const struct session_env *env, const char *file,
     struct session_file **out, struct error *err) MUST_CHECK;
@@ -105,6 +107,10 @@ uint64_t session_file_needs(const struct session_file *s);
  * session waits until somebody looked. */
 bool session_file_wants_leaf_search(const struct session_file *s);
 void session_file_set_leaf(struct session_file *s, bool is_in_ledger);
+
+/* Its row says that it is over: what is left of it in the clear may go. A
+ * failure is logged; the next start tries again. */
+void session_file_clear_away(const struct session_file *s);
 
 /* A session in REFUSED is in the day's file now, and so FINISHED. */
 void session_file_set_noted(struct session_file *s);

@@ -9,6 +9,8 @@ kubetape_unit_test(cast_writer recorder_core)
 kubetape_unit_test(frame_file recorder_core recorder_support)
 kubetape_unit_test(index_db recorder_core PkgConfig::SQLITE)
 kubetape_unit_test(ledger recorder_core)
+kubetape_unit_test(encrypt_file recorder_core)
+kubetape_unit_test(put_away recorder_core)
 kubetape_unit_test(seal_key recorder_core)
 kubetape_unit_test(retention recorder_core)
 kubetape_unit_test(session_table recorder_core)
@@ -21,6 +23,14 @@ target_link_libraries(test_scenario_recorder
   PkgConfig::CMOCKA PkgConfig::SQLITE)
 add_test(NAME scenario.recorder COMMAND test_scenario_recorder)
 set_tests_properties(scenario.recorder
+  PROPERTIES LABELS scenario TIMEOUT 300)
+
+add_executable(test_scenario_encryption scenario/test_encryption.c)
+target_link_libraries(test_scenario_encryption
+  PRIVATE recorder_core recorder_support test_support project_flags
+  PkgConfig::CMOCKA PkgConfig::SQLITE)
+add_test(NAME scenario.encryption COMMAND test_scenario_encryption)
+set_tests_properties(scenario.encryption
   PROPERTIES LABELS scenario TIMEOUT 300)
 
 add_executable(test_scenario_recorder_program

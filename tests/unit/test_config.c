@@ -1,5 +1,6 @@
 #include "base/config.h"
 #include "base/config_keys.h"
+#include "tests/support/age_keys.h"
 #include "tests/support/test.h"
 #include <jansson.h>
 #include <limits.h>
@@ -407,6 +408,37 @@ too_many_names_are_refused(void **state)
 }
 
 static void
+recipients_are_whole(void **state)
+{
+    (void)state;
+    struct error err;
+    struct config *c = NULL;
+    assert_int_equal(
+        config_parse(SPAN_LIT(MINIMAL "recorder: {encrypt_to: [" AGE_RECIPIENT_A
+                                      ", " AGE_RECIPIENT_B "]}\n"),
+            "k.yaml", &c, &err),
+        STATUS_OK);
+    assert_int_equal(c->recorder.encrypt_to_count, 2);
+    assert_memory_not_equal(&c->recorder.encrypt_to[0],
+        &c->recorder.encrypt_to[1], sizeof(c->recorder.encrypt_to[0]));
+    config_free(&c);
+    assert_int_equal(
+        config_parse(SPAN_LIT(MINIMAL), "k.yaml", &c, &err), STATUS_OK);
+    assert_int_equal(c->recorder.encrypt_to_count, 0);
+    config_free(&c);
+    expect_error(MINIMAL "recorder:\n  encrypt_to: [age1zvkyg]\n",
+        "k.yaml:4: recorder.encrypt_to: age1zvkyg was given, expected an age "
+        "recipient (age1…, X25519)");
+    expect_error(MINIMAL "recorder: {encrypt_to: " AGE_RECIPIENT_A "}\n",
+        "k.yaml:3: recorder.encrypt_to: " AGE_RECIPIENT_A
+        " was given, expected a list of 0 to 16");
+    /* Not repeated, since the message goes into logs. */
+    expect_error(MINIMAL "recorder: {encrypt_to: [" AGE_IDENTITY_A "]}\n",
+        "k.yaml:3: recorder.encrypt_to: a secret key was given, expected its "
+        "recipient (age1…), as `age-keygen -y` says it");
+}
+
+static void
 files_are_loaded_and_named(void **state)
 {
     (void)state;
@@ -528,6 +560,7 @@ check_property(const json_t *property, const struct config_key *key)
         check_words(json_object_get(property, "items"), key->words);
         break;
     case CONFIG_NAMES:
+    case CONFIG_RECIPIENTS:
         check_type(property, "array");
         check_range(property, key, "minItems", "maxItems");
         check_type(json_object_get(property, "items"), "string");
@@ -643,6 +676,7 @@ main(void)
         cmocka_unit_test(required_keys_are_named),
         cmocka_unit_test(keys_that_need_or_exclude_each_other),
         cmocka_unit_test(too_many_names_are_refused),
+        cmocka_unit_test(recipients_are_whole),
         cmocka_unit_test(files_are_loaded_and_named),
         cmocka_unit_test(every_key_is_in_the_schema),
         cmocka_unit_test(every_property_is_in_the_table),

@@ -181,6 +181,10 @@ make_dirs_makes_what_is_missing(void **state)
     assert_int_equal(file_make_dirs("/", 0700, &err), STATUS_OK);
     assert_int_equal(file_make_dirs("", 0700, &err), STATUS_NOT_FOUND);
     assert_int_equal(
+        file_make_parent(in_folder("x/y/z/file"), 0700, &err), STATUS_OK);
+    assert_int_equal(access(in_folder("x/y/z/file"), F_OK), -1);
+    assert_int_equal(file_make_parent("file", 0700, &err), STATUS_OK);
+    assert_int_equal(
         file_write_atomic(in_folder("x/f"), SPAN_EMPTY, 0600, &err), STATUS_OK);
     assert_int_equal(file_make_dirs(in_folder("x/f"), 0700, &err), STATUS_IO);
     assert_int_equal(file_make_dirs(in_folder("x/f/g"), 0700, &err), STATUS_IO);
