@@ -59,6 +59,11 @@ enum status ed25519_public_to_pem(const struct ed25519_public *k,
     struct buf *out, struct error *err) MUST_CHECK;
 bool ed25519_verify(const struct ed25519_public *k, struct span bytes,
     const struct ed25519_sig *sig);
+/* The same for who must not take a lack of memory for a forgery: STATUS_CORRUPT
+ * for a wrong signature, STATUS_NO_MEMORY when it could not be told. libcrypto
+ * gives one answer for both; so it is asked about a right one, too. */
+enum status ed25519_check(const struct ed25519_public *k, struct span bytes,
+    const struct ed25519_sig *sig) MUST_CHECK;
 
 /* Cryptographically random bytes; aborts if the system has none. */
 void random_bytes(void *dst, size_t len);

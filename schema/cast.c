@@ -7,6 +7,7 @@
  */
 #include "schema/cast.h"
 
+#include "schema/json_refusal.h"
 #include "schema/json_text.h"
 
 #include <inttypes.h>
@@ -196,7 +197,7 @@ cast_header_decode(struct span line, struct cast_header *out, struct error *err)
     json_t *root = json_loadb(
         (const char *)line.ptr, line.len, JSON_REJECT_DUPLICATES, &why);
     if (root == NULL) {
-        return error_set(err, STATUS_INVALID,
+        return error_set(err, json_refusal(why.text),
             "an asciicast header is no JSON: %s at byte %d", why.text,
             why.position);
     }

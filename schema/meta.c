@@ -7,6 +7,7 @@
  */
 #include "schema/meta.h"
 
+#include "schema/json_refusal.h"
 #include "schema/json_text.h"
 #include "schema/utf8.h"
 
@@ -736,8 +737,8 @@ meta_decode(struct span json, struct meta *m, struct error *err)
     json_t *root = json_loadb(
         (const char *)json.ptr, json.len, JSON_REJECT_DUPLICATES, &why);
     if (root == NULL) {
-        return error_set(err, STATUS_INVALID, "meta is no JSON: %s at byte %d",
-            why.text, why.position);
+        return error_set(err, json_refusal(why.text),
+            "meta is no JSON: %s at byte %d", why.text, why.position);
     }
     enum status st = STATUS_OK;
     if (!json_is_object(root)) {
@@ -908,8 +909,12 @@ meta_exit_parse(struct span error_stream, struct meta_exit *out)
     if (error_stream.len == 0) {
         return set_code(out, 0);
     }
+    json_error_t why;
     json_t *root =
-        json_loadb((const char *)error_stream.ptr, error_stream.len, 0, NULL);
+        json_loadb((const char *)error_stream.ptr, error_stream.len, 0, &why);
+    if (root == NULL && json_refusal(why.text) == STATUS_NO_MEMORY) {
+        return STATUS_NO_MEMORY;
+    }
     /* Before v4 the error stream was plain text, and any of it a failure. */
     const enum status st = json_is_object(root)
                                ? exit_of_status(root, error_stream, out)

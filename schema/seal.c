@@ -195,6 +195,17 @@ seal_verify(struct span frame, const struct ed25519_public *key)
            ed25519_verify(key, signed_part(frame.ptr), &s.signature);
 }
 
+enum status
+seal_check(struct span frame, const struct ed25519_public *key)
+{
+    struct seal s;
+    if (seal_decode(frame, &s, NULL) != STATUS_OK ||
+        memcmp(s.key.bytes, key->bytes, ED25519_KEY_LEN) != 0) {
+        return STATUS_CORRUPT;
+    }
+    return ed25519_check(key, signed_part(frame.ptr), &s.signature);
+}
+
 struct sha256
 seal_hash(struct span frame)
 {

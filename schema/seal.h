@@ -56,6 +56,9 @@ enum status seal_decode(
     struct span frame, struct seal *out, struct error *err) MUST_CHECK;
 /* Whether `frame` is a seal, names `key` and carries its signature. */
 bool seal_verify(struct span frame, const struct ed25519_public *key);
+/* The same for who acts on a no: STATUS_CORRUPT is one, STATUS_NO_MEMORY none. */
+enum status seal_check(
+    struct span frame, const struct ed25519_public *key) MUST_CHECK;
 /* What the next seal calls `previous`: SHA-256 of the whole frame. */
 struct sha256 seal_hash(struct span frame);
 

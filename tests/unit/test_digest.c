@@ -106,6 +106,7 @@ any_changed_bit_is_found(void **state)
     struct span bytes = span_of(text, sizeof(text));
     assert_int_equal(signer_sign(s, bytes, &sig), STATUS_OK);
     assert_true(ed25519_verify(&k, bytes, &sig));
+    assert_int_equal(ed25519_check(&k, bytes, &sig), STATUS_OK);
     for (size_t bit = 0; bit < 8 * sizeof(sig.bytes); bit++) {
         sig.bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         assert_false(ed25519_verify(&k, bytes, &sig));
@@ -117,6 +118,7 @@ any_changed_bit_is_found(void **state)
         text[bit / 8] ^= (uint8_t)(1u << (bit % 8));
     }
     assert_false(ed25519_verify(&k, SPAN_EMPTY, &sig));
+    assert_int_equal(ed25519_check(&k, SPAN_EMPTY, &sig), STATUS_CORRUPT);
     struct signer *other = NULL;
     assert_int_equal(signer_new(&other, &err), STATUS_OK);
     struct ed25519_public other_k = signer_public(other);
