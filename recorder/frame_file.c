@@ -172,6 +172,17 @@ hash_text(struct frame_file *f, struct span text)
     return hasher_peek(f->hasher);
 }
 
+/* A header that could not be written may be another when it is tried again:
+ * the terminal's size came meanwhile. */
+static void
+forget_failed_header(struct frame_file *f)
+{
+    if (f->entry_count == 0) {
+        hasher_reset(f->hasher);
+        f->hashed_ahead = 0;
+    }
+}
+
 static void
 advance(struct frame_file *f, const struct seal *s, struct span frame)
 {
@@ -200,6 +211,7 @@ frame_file_cut_at(struct frame_file *f, struct span text,
     if (st != STATUS_OK) {
         return st;
     }
+    forget_failed_header(f);
     struct seal s = {
         .id = f->id,
         .sequence = f->sequence,
@@ -336,8 +348,14 @@ check_seal(struct resume *r, const struct seal *s, struct span frame,
 {
     struct frame_file *f = r->file;
     /* By our keys only: what another signed must not get our seal behind it. */
-    if (!press_trusts(r->press, &s->key) || !seal_verify(frame, &s->key)) {
-        return error_set(err, STATUS_CORRUPT,
+    const enum status st = press_trusts(r->press, &s->key)
+                               ? seal_check(frame, &s->key)
+                               : STATUS_CORRUPT;
+    if (st == STATUS_NO_MEMORY) {
+        return error_set(err, st, "no memory to verify %s", r->path);
+    }
+    if (st != STATUS_OK) {
+        return error_set(err, st,
             "%s: seal %u is not signed by this key, nor by a former one",
             r->path, s->sequence);
     }

@@ -45,7 +45,8 @@ void frame_file_free(struct frame_file **f);
 
 /* Appends `text` (it may be empty: a seal for what is carried only) as one
  * frame and seals it, in one write. After a failure the
- * same text, or the same with more behind it, may be given again.
+ * same text, or the same with more behind it, may be given again; for the first
+ * frame, the header, another text as well.
  * STATUS_CORRUPT: the file is no longer what was written to it. */
 enum status frame_file_cut(struct frame_file *f, struct span text,
     const struct seal_writer *writer, bool is_final,

@@ -396,7 +396,7 @@ index_db_status(struct index_db *db, const struct uuid *id,
     sqlite3_stmt *stmt = db->statements[STMT_STATUS];
     index_sql_bind_uuid(stmt, ":id", id);
     enum status st = STATUS_OK;
-    const int code = sqlite3_step(stmt);
+    const int code = index_sql_step(stmt);
     if (code == SQLITE_DONE) {
         st = error_set(err, STATUS_NOT_FOUND, "the index has no such session");
     } else if (code != SQLITE_ROW) {
@@ -415,7 +415,7 @@ index_db_each_active(
 {
     sqlite3_stmt *stmt = db->statements[STMT_ACTIVE];
     enum status st = STATUS_OK;
-    int code = sqlite3_step(stmt);
+    int code = index_sql_step(stmt);
     while (st == STATUS_OK && code == SQLITE_ROW) {
         struct uuid id;
         const char *text = (const char *)sqlite3_column_text(stmt, 0);
@@ -424,7 +424,7 @@ index_db_each_active(
             st = fn(ctx, &id, file, err);
         }
         if (st == STATUS_OK) {
-            code = sqlite3_step(stmt);
+            code = index_sql_step(stmt);
         }
     }
     if (st == STATUS_OK && code != SQLITE_DONE) {

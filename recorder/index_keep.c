@@ -204,7 +204,7 @@ each(struct index_keep *k, sqlite3_stmt *stmt, struct index_walk *walk,
 {
     enum status st = STATUS_OK;
     unsigned count = 0;
-    int code = sqlite3_step(stmt);
+    int code = index_sql_step(stmt);
     while (st == STATUS_OK && code == SQLITE_ROW) {
         struct index_candidate c;
         st = read_candidate(stmt, &c, err);
@@ -217,7 +217,7 @@ each(struct index_keep *k, sqlite3_stmt *stmt, struct index_walk *walk,
                 walk->from_us = c.start_us;
                 walk->id = c.id;
             }
-            code = sqlite3_step(stmt);
+            code = index_sql_step(stmt);
         }
     }
     if (st == STATUS_OK && code != SQLITE_DONE) {

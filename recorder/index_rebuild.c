@@ -124,11 +124,11 @@ look_at_rows(struct index_rebuild *r, unsigned most, struct sweep *sweep,
     index_sql_bind_int(stmt, ":last", r->last);
     index_sql_bind_int(stmt, ":most", most);
     enum status st = STATUS_OK;
-    int code = sqlite3_step(stmt);
+    int code = index_sql_step(stmt);
     while (st == STATUS_OK && code == SQLITE_ROW) {
         st = look_at_row(stmt, sweep, fn, ctx, err);
         if (st == STATUS_OK) {
-            code = sqlite3_step(stmt);
+            code = index_sql_step(stmt);
         }
     }
     if (st == STATUS_OK && code != SQLITE_DONE) {

@@ -4,6 +4,11 @@
 #include <assert.h>
 #include <sqlite3.h>
 
+/* The statement that lacks a binding for which there was no memory, until it is
+ * released. The next binding hides SQLite's own word of it, and a SELECT by an
+ * id that is NULL would find nothing, as if there were no such row. */
+static sqlite3_stmt *unbound;
+
 enum status
 index_sql_failed(sqlite3 *db, const char *what, struct error *err)
 {
@@ -13,6 +18,7 @@ index_sql_failed(sqlite3 *db, const char *what, struct error *err)
         st = STATUS_NO_SPACE;
         break;
     case SQLITE_NOMEM:
+    case SQLITE_OK: /* of a binding since: see unbound */
         st = STATUS_NO_MEMORY;
         break;
     case SQLITE_CORRUPT:
@@ -60,7 +66,9 @@ index_sql_bind_text(sqlite3_stmt *stmt, const char *name, const char *text)
 {
     const int at = sqlite3_bind_parameter_index(stmt, name);
     assert(at > 0);
-    (void)sqlite3_bind_text(stmt, at, text, -1, SQLITE_TRANSIENT);
+    if (sqlite3_bind_text(stmt, at, text, -1, SQLITE_TRANSIENT) != SQLITE_OK) {
+        unbound = stmt;
+    }
 }
 
 void
@@ -79,11 +87,20 @@ index_sql_bind_uuid(sqlite3_stmt *stmt, const char *name, const struct uuid *id)
     index_sql_bind_text(stmt, name, text);
 }
 
+int
+index_sql_step(sqlite3_stmt *stmt)
+{
+    return stmt == unbound ? SQLITE_NOMEM : sqlite3_step(stmt);
+}
+
 void
 index_sql_release(sqlite3_stmt *stmt)
 {
     (void)sqlite3_reset(stmt); /* repeats the error that step reported */
     (void)sqlite3_clear_bindings(stmt);
+    if (unbound == stmt) {
+        unbound = NULL;
+    }
 }
 
 enum status
@@ -91,7 +108,7 @@ index_sql_run(
     sqlite3 *db, sqlite3_stmt *stmt, const char *what, struct error *err)
 {
     enum status st = STATUS_OK;
-    if (sqlite3_step(stmt) != SQLITE_DONE) {
+    if (index_sql_step(stmt) != SQLITE_DONE) {
         st = index_sql_failed(db, what, err);
     }
     index_sql_release(stmt);
@@ -103,7 +120,7 @@ index_sql_number(sqlite3 *db, sqlite3_stmt *stmt, const char *what,
     int64_t *out, struct error *err)
 {
     enum status st = STATUS_OK;
-    const int code = sqlite3_step(stmt);
+    const int code = index_sql_step(stmt);
     if (code == SQLITE_ROW) {
         *out = sqlite3_column_int64(stmt, 0);
     } else if (code == SQLITE_DONE) {

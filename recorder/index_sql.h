@@ -25,7 +25,7 @@ enum status index_sql_prepare(struct sqlite3 *db, const char *const sql[],
     int count, struct sqlite3_stmt *out[], struct error *err) MUST_CHECK;
 void index_sql_finalize(struct sqlite3_stmt *statements[], int count);
 
-/* A failure (no memory) leaves NULL, which NOT NULL refuses. */
+/* After a failure (no memory) the statement's next step says so. */
 void index_sql_bind_text(
     struct sqlite3_stmt *stmt, const char *name, const char *text);
 void index_sql_bind_int(
@@ -33,6 +33,8 @@ void index_sql_bind_int(
 void index_sql_bind_uuid(
     struct sqlite3_stmt *stmt, const char *name, const struct uuid *id);
 
+/* sqlite3_step, but SQLITE_NOMEM when a binding failed. */
+int index_sql_step(struct sqlite3_stmt *stmt) MUST_CHECK;
 /* Resets it, its bindings too. */
 void index_sql_release(struct sqlite3_stmt *stmt);
 /* Runs one that gives no rows, and releases it. */

@@ -2,6 +2,7 @@
 #include "recorder/recorder.h"
 
 #include "base/file.h"
+#include "recorder/complaints.h"
 #include "recorder/daily_file.h"
 #include "recorder/index_db.h"
 #include "recorder/leaf_search.h"
@@ -52,22 +53,16 @@ struct recorder {
     bool has_caught_up;        /* all journals were read to their end once */
     bool is_batch_over; /* the last one: nothing taken waits in memory only */
     uint64_t looked_ns; /* when workers were last looked after */
-    uint64_t complained_ns;
-    struct error complaint; /* the last, so as not to repeat it */
+    struct complaints complaints;
 };
 
-/* One line for a failure that comes again with every try. */
 static void
 complain(struct recorder *r, const char *event, const struct error *err)
 {
-    const uint64_t now_ns = clock_mono_ns(r->env.clock);
-    if (strcmp(err->text, r->complaint.text) == 0 &&
-        now_ns - r->complained_ns < RECORDER_COMPLAIN_MS * NS_PER_MS) {
-        return;
+    if (complaints_are_new(
+            &r->complaints, event, err->code, clock_mono_ns(r->env.clock))) {
+        log_error(r->env.log, event, err);
     }
-    r->complaint = *err;
-    r->complained_ns = now_ns;
-    log_error(r->env.log, event, err);
 }
 
 /* --- birth --------------------------------------------------------------- */

@@ -342,13 +342,16 @@ take_note(
     struct session_file *s, const struct journal_record *r, struct error *err)
 {
     struct error why;
-    if (meta_decode(r->payload, &s->meta, &why) != STATUS_OK) {
+    enum status st = meta_decode(r->payload, &s->meta, &why);
+    if (st == STATUS_NO_MEMORY) {
+        return error_set(err, st, "%s", why.text);
+    }
+    if (st != STATUS_OK) {
         log_error(s->env->log, "session.note.invalid", &why);
         return STATUS_OK; /* no record of ours; the session goes on */
     }
     s->is_unindexed = true;
-    const enum status st =
-        cast_writer_facts(&s->writer, r->mono_ns, r->payload, &s->text);
+    st = cast_writer_facts(&s->writer, r->mono_ns, r->payload, &s->text);
     return st == STATUS_OK ? st : error_set(err, st, "no room for a note");
 }
 
@@ -451,6 +454,19 @@ end(struct session_file *s, uint64_t mono_ns, struct error *err)
     return STATUS_OK;
 }
 
+/* A session that could not be ended goes on, in the index, too: its last record
+ * comes again. */
+static enum status
+end_or_go_on(struct session_file *s, uint64_t mono_ns, struct error *err)
+{
+    const enum status st = end(s, mono_ns, err);
+    if (st != STATUS_OK) {
+        s->meta.status = META_ACTIVE;
+        s->meta.end_us = 0;
+    }
+    return st;
+}
+
 static enum status
 take_close(
     struct session_file *s, const struct journal_record *r, struct error *err)
@@ -458,12 +474,16 @@ take_close(
     struct error why = {.code = STATUS_INVALID,
         .text = "a CLOSE record that leaves the session active"};
     s->meta.status = META_COMPLETE;
-    if (meta_decode(r->payload, &s->meta, &why) != STATUS_OK ||
-        s->meta.status == META_ACTIVE) {
+    const enum status st = meta_decode(r->payload, &s->meta, &why);
+    if (st == STATUS_NO_MEMORY) {
+        s->meta.status = META_ACTIVE;
+        return error_set(err, st, "%s", why.text);
+    }
+    if (st != STATUS_OK || s->meta.status == META_ACTIVE) {
         log_error(s->env->log, "session.close.invalid", &why);
         s->meta.status = META_FAILED;
     }
-    return end(s, r->mono_ns, err);
+    return end_or_go_on(s, r->mono_ns, err);
 }
 
 enum status
@@ -480,7 +500,7 @@ session_file_break_off(
     if (s->unsealed_lsn == NONE) {
         s->unsealed_lsn = s->writer.at.next_lsn;
     }
-    return end(s, s->writer.at.open_mono_ns, err);
+    return end_or_go_on(s, s->writer.at.open_mono_ns, err);
 }
 
 static enum status

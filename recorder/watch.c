@@ -1,7 +1,9 @@
 /* See watch.h. */
 #include "recorder/watch.h"
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "recorder/complaints.h"
 #include "recorder/control_socket.h"
 #include "recorder/limits.h"
 #include "recorder/upkeep.h"
@@ -24,6 +26,7 @@ struct watch {
     struct loop_timer *tick;
     struct loop_timer *look;
     struct control_socket *socket;
+    struct complaints complaints;
     bool has_news; /* a journal was written since it was last read */
 };
 
@@ -52,7 +55,9 @@ look_for_workers(struct watch *w)
 {
     struct error err;
     if (recorder_look_for_workers(w->recorder, on_new_folder, w, &err) !=
-        STATUS_OK) {
+            STATUS_OK &&
+        complaints_are_new(&w->complaints, "journal.look", err.code,
+            clock_mono_ns(&clock_system))) {
         log_error(w->log, "journal.look", &err);
     }
 }
