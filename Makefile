@@ -1,6 +1,6 @@
 # The front door. What is built and how is in CMakeLists.txt and
 # CMakePresets.json; what these targets need they install and build.
-.PHONY: all deps build demo check soak bench fuzz fmt clean
+.PHONY: all deps build demo check soak torture bench fuzz fmt clean
 
 PACKAGES = $(shell cat packages.txt tests/packages.txt tests/cluster/packages.txt | sort -u)
 
@@ -26,6 +26,9 @@ SOAK_SECONDS = 600
 
 soak: build
 	tests/soak/soak.py --sessions $(SOAK_SESSIONS) --seconds $(SOAK_SECONDS)
+
+torture: deps
+	tests/torture/run
 
 bench: build
 	cmake --build --preset release --target exec_client journal_corpus

@@ -6,6 +6,7 @@ target_link_libraries(recorder_support
   PUBLIC schema PRIVATE project_flags PkgConfig::ZSTD)
 
 kubetape_unit_test(cast_writer recorder_core)
+kubetape_unit_test(complaints recorder_core)
 kubetape_unit_test(frame_file recorder_core recorder_support)
 kubetape_unit_test(index_db recorder_core PkgConfig::SQLITE)
 kubetape_unit_test(ledger recorder_core)
@@ -47,3 +48,22 @@ add_test(NAME scenario.store
 set_tests_properties(scenario.store PROPERTIES
   LABELS scenario TIMEOUT 600
   ENVIRONMENT KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape-recorder>)
+
+# Every call that can fail, failed; one entry a kind, so that they share the
+# cores. Of what is called often a part at a time: `make torture` does all.
+include(support/fail_call.cmake)
+add_executable(test_recorder_faults scenario/test_recorder_faults.c)
+target_link_libraries(test_recorder_faults
+  PRIVATE recorder_core recorder_support test_support project_flags
+  PkgConfig::SQLITE)
+kubetape_fail_calls(test_recorder_faults)
+set(faults_every_alloc 97)
+set(faults_every_write 5)
+set(faults_every_open 3)
+set(faults_every_read 3)
+foreach(kind alloc write sync open read name truncate)
+  add_test(NAME scenario.recorder_faults_${kind}
+    COMMAND test_recorder_faults ${kind} ${faults_every_${kind}})
+  set_tests_properties(scenario.recorder_faults_${kind}
+    PROPERTIES LABELS scenario TIMEOUT 300)
+endforeach()
