@@ -100,8 +100,10 @@ def record(state, *kinds):
 
 
 def copy_store(state, to):
-    """Without the journal: 64 MiB a worker, and nothing that is verified."""
-    shutil.copytree(state, to, ignore=shutil.ignore_patterns("journal"))
+    """Without the journal, 64 MiB a worker, and sockets: nothing of either
+    is verified."""
+    shutil.copytree(state, to,
+                    ignore=shutil.ignore_patterns("journal", "*.sock"))
 
 
 class Store:
