@@ -500,10 +500,18 @@ verify_file(const char *path, const struct verify_options *o,
     v->options = o;
     v->report = out;
     verify_text_init(&v->text, out);
-    enum status st = open_verifier(v, path, err);
+    struct error why = {.code = STATUS_OK};
+    enum status st = open_verifier(v, path, &why);
     if (st == STATUS_OK) {
-        st = run(v, err);
+        st = run(v, &why);
     }
     close_verifier(v);
+    if (st == STATUS_CORRUPT) { /* an encrypted file that was altered */
+        verify_report_add(out, "%s", why.text);
+        return STATUS_OK;
+    }
+    if (st != STATUS_OK && err != NULL) {
+        *err = why;
+    }
     return st;
 }

@@ -39,13 +39,24 @@ ends_with(const char *name, const char *end)
     return len >= end_len && strcmp(name + len - end_len, end) == 0;
 }
 
+/* Names are far shorter than what there is room for. */
+static void
+join(const char *a, const char *b, char out[META_FILE_MAX])
+{
+    const size_t a_len = strnlen(a, META_FILE_MAX - 1);
+    const size_t b_len = strnlen(b, META_FILE_MAX - 1 - a_len);
+    memmove(out, a, a_len);
+    memmove(out + a_len, b, b_len);
+    out[a_len + b_len] = '\0';
+}
+
 /* "recordings/2026/11/24/x" or "journal/running/2026-11-24-x" as the other:
  * `from` is what is between the parts of the day in `name`. */
 static void
 rename_day(const char *name, const char *prefix, char from, char to,
     char out[META_FILE_MAX])
 {
-    snprintf(out, META_FILE_MAX, "%s%s", prefix, name);
+    join(prefix, name, out);
     char *day = out + strlen(prefix);
     for (size_t i = 0; i < DAY_LEN && day[i] != '\0'; i++) {
         day[i] = day[i] == from ? to : day[i];
@@ -78,7 +89,7 @@ put_away_plain_name(const char *name, char out[META_FILE_MAX])
 static void
 encrypted_name(const char *plain, char out[META_FILE_MAX])
 {
-    snprintf(out, META_FILE_MAX, "%s" ENCRYPTED, plain);
+    join(plain, ENCRYPTED, out);
 }
 
 void
@@ -88,7 +99,7 @@ put_away_working_name(
     if (to->count > 0) {
         running_name(plain, out);
     } else {
-        snprintf(out, META_FILE_MAX, "%s", plain);
+        join(plain, "", out);
     }
 }
 
@@ -100,7 +111,7 @@ put_away_expected_name(const char *working, char out[META_FILE_MAX])
     if (is_running_name(working)) {
         encrypted_name(plain, out);
     } else {
-        snprintf(out, META_FILE_MAX, "%s", plain);
+        join(plain, "", out);
     }
 }
 
@@ -123,7 +134,7 @@ put_away_find(const char *state_dir, const char *plain,
     running_name(plain, working_out);
     enum status st = exists(state_dir, working_out, there_out, err);
     if (st == STATUS_OK && !*there_out) {
-        snprintf(working_out, META_FILE_MAX, "%s", plain);
+        join(plain, "", working_out);
         st = exists(state_dir, plain, there_out, err);
     }
     return st;
@@ -159,8 +170,7 @@ put_away_each_running(
         }
         if (entry->d_name[0] != '.' &&
             strlen(entry->d_name) < META_FILE_MAX - strlen(RUNNING)) {
-            snprintf(name, sizeof name, RUNNING "%.*s",
-                (int)(META_FILE_MAX - sizeof RUNNING), entry->d_name);
+            join(RUNNING, entry->d_name, name);
             st = fn(ctx, name, err);
         }
     }
@@ -193,7 +203,7 @@ choose(struct put_away *p, const char *state_dir, const char *working,
     if (is_encrypted) {
         encrypted_name(plain, p->file);
     } else {
-        snprintf(p->file, sizeof p->file, "%s", plain);
+        join(plain, "", p->file);
     }
     enum status st =
         file_join(p->from, sizeof p->from, state_dir, working, err);

@@ -6,4 +6,4 @@ add_test(NAME interop.age
   COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/interop/test_age.py)
 set_tests_properties(interop.age PROPERTIES
   LABELS interop TIMEOUT 900
-  ENVIRONMENT "KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape>;AGE_TOOL=$<TARGET_FILE:age_tool>")
+  ENVIRONMENT "KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape>;AGE_TOOL=$<TARGET_FILE:age_tool>;JOURNAL_CORPUS=$<TARGET_FILE:journal_corpus>")

@@ -2,16 +2,22 @@
 encrypts `age -d` reads, and what `age` encrypts this project reads; what was
 altered or cut, neither takes. And the way an auditor goes without this
 project: `age -d -i key X.cast.zst.age | zstd -d`."""
+import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "golden" / "example.cast.zst"
-KUBETAPE = pathlib.Path(os.environ["KUBETAPE_BIN"]) / "kubetape"
+BIN = pathlib.Path(os.environ["KUBETAPE_BIN"])
+KUBETAPE = BIN / "kubetape"
+RECORDER = BIN / "kubetape-recorder"
+JOURNAL_CORPUS = os.environ["JOURNAL_CORPUS"]
 AGE_TOOL = os.environ["AGE_TOOL"]
 CHUNK = 64 * 1024
 SIZES = (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 1,
@@ -186,6 +192,132 @@ class Recording(Stage):
                                    check=False)
             self.assertEqual(absent.returncode, 3)
             self.assertIn(b"the identity /nonexistent", absent.stderr)
+
+
+class Recorder(Stage):
+    """The recorder as it is run, killed at any moment, and its recordings
+    read by auditors who have the key and none of this project, and by ours."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.state = pathlib.Path(folder.name)
+        self.config = self.state / "config.yaml"
+        self.running = None
+
+    def tearDown(self):
+        if self.running is not None:
+            self.end()
+
+    def configure(self, recipients):
+        listed = "".join(f"    - {r}\n" for r in recipients)
+        self.config.write_text(
+            f"state: {self.state}\nupstream: {{kubeconfig: /nowhere}}\n"
+            "recorder:\n  seal_interval_ms: 100\n  encrypt_to:\n"
+            f"{listed}" if recipients else
+            f"state: {self.state}\nupstream: {{kubeconfig: /nowhere}}\n")
+
+    def start(self):
+        with open(self.state / "recorder.log", "ab") as log:
+            self.running = subprocess.Popen(
+                [RECORDER, "--config", self.config], stderr=log)
+
+    def end(self, how=signal.SIGTERM):
+        self.running.send_signal(how)
+        self.running.wait(60)
+        self.running = None
+
+    def kubetape(self, *words, check=True):
+        return run(KUBETAPE, *words, "--state", self.state, check=check)
+
+    def rows(self):
+        if not (self.state / "index.db").exists():
+            return []
+        listed = self.kubetape("ls", "--json", check=False).stdout
+        return [json.loads(line) for line in listed.splitlines()]
+
+    def await_rows(self, is_right):
+        for _ in range(600):
+            rows = self.rows()
+            if is_right(rows):
+                return rows
+            self.assertIsNone(self.running.poll(),
+                              (self.state / "recorder.log").read_text())
+            time.sleep(0.1)
+        self.fail("it takes too long")
+        return []
+
+    def clear_files(self):
+        """What could be read without a key, outside of journal segments."""
+        return [p for folder in ("recordings", "journal/running")
+                for p in (self.state / folder).rglob("*")
+                if p.is_file() and p.suffix != ".age"]
+
+    def corpus(self, mib):
+        run(JOURNAL_CORPUS, "shell", str(mib), self.state)
+
+    def test_killed_at_any_moment(self):
+        self.corpus(3)
+        self.configure(self.recipients[:2])
+        rng = random.Random(20261125)
+        for _ in range(12):
+            self.start()
+            time.sleep(rng.uniform(0.01, 0.4))
+            self.end(signal.SIGKILL)
+        self.start()
+        # The journal's worker is gone, and with it the folder.
+        rows = self.await_rows(
+            lambda rows: rows and not list(self.state.glob("journal/w*")))
+        self.end()
+        self.assertEqual({r["status"] for r in rows}, {"complete"})
+        self.assertEqual(self.clear_files(), [])
+        for row in rows[:5]:
+            file = self.state / row["file"]
+            self.assertEqual(file.suffix, ".age")
+            self.assertEqual(file.stat().st_size, row["size"])
+            zst = self.read_theirs(file.read_bytes(), self.keys[1]).stdout
+            text = run("zstd", "-dcq", stdin=zst).stdout
+            ours = self.kubetape("export", "--format", "cast", "--identity",
+                                 self.keys[0], row["id"]).stdout
+            self.assertEqual(ours, text)
+            self.assertEqual(
+                json.loads(text.splitlines()[-1])[1], "k")
+            done = self.kubetape("verify", "--identity", self.keys[1],
+                                 row["id"])
+            self.assertIn(b"as recorded, and complete", done.stdout)
+            # The ledger knows the file, so nobody needs a key to know that
+            # it was not changed.
+            done = self.kubetape("verify", row["id"])
+            self.assertIn(b"--identity", done.stdout)
+        done = self.kubetape("verify", "--all")
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_altered_file_is_found_without_a_key(self):
+        self.corpus(1)
+        self.configure(self.recipients[:1])
+        self.start()
+        rows = self.await_rows(
+            lambda rows: rows and not list(self.state.glob("journal/w*")))
+        self.end()
+        file = self.state / rows[0]["file"]
+        data = bytearray(file.read_bytes())
+        data[-20] ^= 1
+        file.write_bytes(data)
+        done = self.kubetape("verify", rows[0]["id"], check=False)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        done = self.kubetape("verify", "--all", check=False)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn(rows[0]["id"].encode(), done.stdout)
+        done = self.kubetape("verify", "--identity", self.keys[0],
+                             rows[0]["id"], check=False)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+
+    def test_bad_recipient_is_named(self):
+        self.configure(["age1nonsense"])
+        done = run(RECORDER, "--config", self.config, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"recorder.encrypt_to: age1nonsense was given, expected "
+                      b"an age recipient (age1", done.stderr)
 
 
 if __name__ == "__main__":
