@@ -27,11 +27,11 @@ def results_of(paths):
             for r in map(json.loads, path.read_text().splitlines())}
 
 
-def rows_of(stage):
+def select(stage, what):
     index = stage.index()
     index.row_factory = sqlite3.Row
     try:
-        return index.execute("SELECT * FROM sessions").fetchall()
+        return index.execute(f"SELECT {what}").fetchall()
     finally:
         index.close()
 
@@ -84,17 +84,29 @@ def judge_row(findings, row, result, state):
 def judge_index(findings, stage, results):
     """The rows of sessions with a recording, by serial."""
     rows = collections.defaultdict(list)
-    for row in rows_of(stage):
+    for row in select(stage, "* FROM sessions"):
         rows[int(json.loads(row["command"])[1])].append(row)
     for serial in rows.keys() - results.keys():
         findings.add(f"a row of a session {serial} that no client had")
-    for serial, result in results.items():
-        findings.demand(len(rows[serial]) == 1, f"session {serial}: "
-                        f"{len(rows[serial])} rows")
-        for row in rows[serial]:
-            judge_row(findings, row, result, stage.state)
+    for serial, found in rows.items():
+        findings.demand(len(found) == 1, f"session {serial}: {len(found)} rows")
+        for row in found:
+            judge_row(findings, row, results[serial], stage.state)
+    judge_removed(findings, stage, results.keys() - rows.keys())
     return {serial: found[0] for serial, found in rows.items()
-            if found and found[0]["status"] != "refused"}
+            if found[0]["status"] != "refused"}
+
+
+def judge_removed(findings, stage, missing):
+    """Only what the rule let go is missing, and the rule is kept."""
+    removed = select(stage, "count(*) FROM removed")[0][0]
+    findings.demand(removed == len(missing), f"{len(missing)} sessions have no "
+                    f"row, {removed} were removed: {sorted(missing)[-3:]}")
+    size = select(stage, "sum(size) FROM sessions")[0][0]
+    findings.demand(size <= stage.kept_bytes, f"{size} bytes are kept, "
+                    f"{stage.kept_bytes} may be")
+    print(f"soak: {removed} recordings removed by rule, {size / 2**20:.1f} MiB "
+          "kept")
 
 
 def judge_files(findings, state, rows):
@@ -106,6 +118,15 @@ def judge_files(findings, state, rows):
                     f"a row, {len(named - there)} rows without a recording")
     left = list((state / "recordings").rglob("*.tmp"))
     findings.demand(not left, f"left over: {left[:3]}")
+
+
+def judge_store(findings, state):
+    """Ledger, index and every file against each other."""
+    done = subprocess.run(
+        [stand.program("kubetape"), "verify", "--all", "--state", state],
+        capture_output=True, text=True, check=False)
+    findings.demand(done.returncode == 0, f"verify --all ended with "
+                    f"{done.returncode}: {done.stdout[-2000:]}{done.stderr}")
 
 
 def judge_recordings(findings, state, rows, results, count):

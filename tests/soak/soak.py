@@ -25,10 +25,13 @@ CALLERS = 16
 LONG = 8
 WARM_UP = 120        # sessions; with them everything was there once
 MEMORY_JUDGED = 10000  # sessions; fewer say nothing about a trend
-# When what happens to the programs, as a share of all sessions: in the first
-# half, so that the second is of processes that nothing happened to.
-EVENTS = [(0.15, "reload"), (0.25, "restart_recorder"), (0.35, "reload"),
-          (0.45, "restart_recorder")]
+KEPT_BYTES = 1200    # of recordings, a session: about half of what they take
+KEPT_MIN = 1 << 20
+# When what happens, as a share of all sessions. The programs are touched in
+# the first half, so that the second is of processes that lived through it.
+EVENTS = [(0.15, "reload"), (0.25, "restart_recorder"), (0.30, "prune"),
+          (0.35, "reload"), (0.45, "restart_recorder"), (0.60, "prune"),
+          (0.80, "prune")]
 
 
 def say(text):
@@ -157,11 +160,13 @@ def soak(s, folder, options, findings):
         say(f"that is longer than the {options.seconds} s asked for")
     print_disk(s, watch, len(results))
     judge_trend(findings, watch, options.sessions)
+    s.prune()
     judge_rest(findings, s, baseline)
     s.stop(s.proxy)
     s.stop(s.recorder)
     rows = judge.judge_index(findings, s, results)
     judge.judge_files(findings, s.state, rows)
+    judge.judge_store(findings, s.state)
     judge.judge_recordings(findings, s.state, rows, results, options.verified)
     judge.judge_logs(findings, s.logs)
 
@@ -178,7 +183,10 @@ def main():
     say(meter.machine())
     say(f"in {folder}, which is kept when something is wrong")
     with contextlib.ExitStack() as stack:
-        soak(stage.Stage(stack, folder), folder, options, findings)
+        kept = max(KEPT_MIN, options.sessions * KEPT_BYTES)
+        s = stage.Stage(stack, folder, {"retention": {"max_bytes": kept}})
+        s.kept_bytes = kept
+        soak(s, folder, options, findings)
     if findings.count:
         raise SystemExit(f"soak: {findings.count} findings")
     shutil.rmtree(folder)

@@ -108,6 +108,11 @@ class Stage:
         return [int(url.rsplit(":", 1)[1])
                 for url in (self.server, self.api_server)]
 
+    def prune(self):
+        """What the rules of the configuration let go, now."""
+        subprocess.run([stand.program("kubetape"), "prune", "--state",
+                        self.state], check=True, stdout=subprocess.DEVNULL)
+
     def processes(self):
         """{pid: role}; a worker that drains is there beside its successor."""
         found = {pid: "worker" for pid in meter.tree(self.proxy.pid)}
@@ -127,8 +132,9 @@ class Stage:
     def count_recorded(self):
         index = self.index()
         try:
-            return index.execute("SELECT count(*) FROM sessions WHERE sealed "
-                                 "OR status = 'refused'").fetchone()[0]
+            return index.execute(
+                "SELECT (SELECT count(*) FROM removed) + (SELECT count(*) FROM "
+                "sessions WHERE sealed OR status = 'refused')").fetchone()[0]
         finally:
             index.close()
 
