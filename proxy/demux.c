@@ -556,12 +556,10 @@ demux_free(struct demux **d)
 
 /* ---- a message of our own ---- */
 
-enum mark {
-    MARK_BETWEEN = 1u << 0, /* the server's frames */
-    MARK_CLOSED = 1u << 1,  /* it has said the protocol's own close */
-    MARK_HEARD = 1u << 2,   /* and a bit each channel: more would be read */
-    MARK_REPLIED = 1u << 8, /* and a bit each channel */
-};
+#define MARK_BETWEEN 1u        /* the server's frames */
+#define MARK_CLOSED  2u        /* it has said the protocol's own close */
+#define MARK_HEARD   (1u << 2) /* and a bit each channel: more would be read */
+#define MARK_REPLIED (1u << 8) /* and a bit each channel */
 
 static bool
 is_heard(const struct demux *d, enum channel c)
@@ -576,8 +574,8 @@ demux_server_mark(const struct demux *d)
     uint32_t mark = d->server_is_between ? MARK_BETWEEN : 0;
     mark |= d->has_closed[FROM_SERVER] ? MARK_CLOSED : 0;
     for (unsigned c = 0; c < CHANNEL_COUNT; c++) {
-        mark |= is_heard(d, (enum channel)c) ? MARK_HEARD << c : 0;
-        mark |= d->streams.by_channel[c].has_reply ? MARK_REPLIED << c : 0;
+        mark |= is_heard(d, (enum channel)c) ? MARK_HEARD << c : 0u;
+        mark |= d->streams.by_channel[c].has_reply ? MARK_REPLIED << c : 0u;
     }
     return mark;
 }
