@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -171,6 +172,11 @@ def soak(s, folder, options, findings):
     judge.judge_logs(findings, s.logs)
 
 
+def leave(number, _frame):
+    """Not without ending what was started."""
+    raise SystemExit(128 + number)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--sessions", type=int, default=50000)
@@ -178,6 +184,8 @@ def main():
     parser.add_argument("--verified", type=int, default=200,
                         help="recordings that are read whole")
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, leave)
     findings = judge.Findings()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="kubetape-soak-"))
     say(meter.machine())
