@@ -299,6 +299,20 @@ name_attempts(const struct prune *p, struct removal_item *item,
     return st;
 }
 
+/* An encrypted file has its id inside, for others' keys. */
+static bool
+is_encrypted(const struct prune *p, const char *path)
+{
+    char encrypted[PATH_MAX + sizeof STORE_ENCRYPTED];
+    snprintf(encrypted, sizeof encrypted, "%s" STORE_ENCRYPTED, path);
+    if (access(encrypted, F_OK) != 0) {
+        return false;
+    }
+    log_event(p->env.log, LOG_WARN, "prune.attempts.encrypted",
+        LOG_S("file", encrypted));
+    return true;
+}
+
 /* The batch of one day. Without a file there is nothing to tell of: its rows
  * are what a crash left. */
 static enum status
@@ -318,8 +332,8 @@ choose_day(struct prune *p, int64_t day_us, size_t rule, struct error *err)
         if (st != STATUS_OK) {
             return error_set(err, st, "%s", why.text);
         }
-    } else if (p->is_dry_run) {
-        return st; /* nothing that somebody would miss */
+    } else if (st == STATUS_OK && (p->is_dry_run || is_encrypted(p, path))) {
+        return st; /* nothing that somebody would miss, or that can be named */
     }
     if (st == STATUS_OK) {
         words(p, rule, item.why);

@@ -14,10 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ROOT      "recordings"
-#define LEVELS    4 /* recordings, YYYY, MM, DD */
-#define SUFFIX    ".cast.zst"
-#define ENCRYPTED ".age"
+#define ROOT   "recordings"
+#define LEVELS 4 /* recordings, YYYY, MM, DD */
+#define SUFFIX ".cast.zst"
 
 struct store_walk {
     DIR *folders[LEVELS];
@@ -141,7 +140,8 @@ read_name(const struct store_walk *w, const char *name, struct store_item *out)
         !uuid_parse(span_of(name, UUID_TEXT_LEN), &out->id)) {
         return false;
     }
-    out->is_encrypted = strcmp(name + UUID_TEXT_LEN, SUFFIX ENCRYPTED) == 0;
+    out->is_encrypted =
+        strcmp(name + UUID_TEXT_LEN, SUFFIX STORE_ENCRYPTED) == 0;
     place(w, name, out);
     return out->is_encrypted || strcmp(name + UUID_TEXT_LEN, SUFFIX) == 0;
 }

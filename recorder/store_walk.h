@@ -10,6 +10,7 @@
 #include "schema/meta.h"
 
 #define STORE_US_PER_DAY (86400ll * 1000000)
+#define STORE_ENCRYPTED  ".age" /* behind the name of what is encrypted */
 
 enum store_kind {
     STORE_DAY,       /* a day's folder, before what is in it */

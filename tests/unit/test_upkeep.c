@@ -3,6 +3,8 @@
 #include "recorder/upkeep.h"
 
 #include "base/file.h"
+#include "recorder/daily_file.h"
+#include "recorder/frame_file.h"
 #include "recorder/limits.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
@@ -477,6 +479,176 @@ many_go_in_batches(void **state)
     assert_kept(w, &young, 1);
 }
 
+/* --- attempts ------------------------------------------------------------ */
+
+static void
+attempts_path(const struct world *w, int days, char out[PATH_MAX])
+{
+    static const struct uuid nil;
+    path_of(w, &nil, NOW - days * DAY, out);
+    char *base = strrchr(out, '/') + 1;
+    snprintf(base, (size_t)(out + PATH_MAX - base), "%s", DAILY_FILE_NAME);
+}
+
+static bool
+has_attempts(const struct world *w, int days)
+{
+    char path[PATH_MAX];
+    attempts_path(w, days, path);
+    return access(path, F_OK) == 0;
+}
+
+/* The day's file, as far as it is looked at: its header. */
+static struct uuid
+put_attempts_file(struct world *w, int days)
+{
+    char path[PATH_MAX];
+    struct press *press = NULL;
+    struct frame_file *f = NULL;
+    struct buf line;
+    struct cast_header header = {.width = 80, .height = 24};
+    const struct seal_writer writer = {.width = 80, .height = 24};
+    attempts_path(w, days, path);
+    meta_init(&header.meta);
+    header.meta.id = uuid_v7(NOW - days * DAY);
+    const struct uuid id = header.meta.id;
+    buf_init(&line, CAST_LINE_MAX);
+    assert_int_equal(cast_header_encode(&header, &line), STATUS_OK);
+    assert_int_equal(
+        press_new(w->signer, &w->clock, 1, &press, NULL), STATUS_OK);
+    assert_int_equal(frame_file_create(press, path, &id, &f, NULL), STATUS_OK);
+    assert_int_equal(
+        frame_file_cut(f, buf_view(&line), &writer, true, NULL), STATUS_OK);
+    assert_int_equal(frame_file_finish(f, NULL), STATUS_OK);
+    frame_file_free(&f);
+    press_free(&press);
+    buf_fini(&line);
+    meta_fini(&header.meta);
+    return id;
+}
+
+static struct uuid
+put_attempt(struct world *w, const char *namespace, int days)
+{
+    struct meta m;
+    meta_init(&m);
+    m.start_us = NOW - days * DAY + 3600 * S;
+    m.end_us = m.start_us;
+    m.id = uuid_v7(m.start_us);
+    m.status = META_REFUSED;
+    const struct uuid id = m.id;
+    put_row(w, &m, namespace);
+    meta_fini(&m);
+    return id;
+}
+
+static void
+attempts_go_a_day_at_a_time(void **state)
+{
+    struct world *w = *state;
+    const int days[] = {200, 150, 120, 80, 60};
+    struct uuid files[5];
+    struct uuid rows[5];
+    for (int i = 0; i < 5; i++) {
+        files[i] = put_attempts_file(w, days[i]);
+        rows[i] = put_attempt(w, "test", days[i]);
+    }
+    const struct uuid generous = put_attempt(w, "prod", 150);
+    ask(w, CONTROL_HOLD, &rows[2], "case 7");
+    add_rule(w, "prod", "365d");
+    add_rule(w, "*", "70d");
+    run(w);
+    assert_false(has_attempts(w, 200));
+    assert_false(has_row(w, &rows[0]));
+    const struct search s = leaves(w, LEDGER_TOMBSTONE, &files[0]);
+    assert_int_equal(s.count, 1);
+    assert_string_equal(s.last.why, "older than 70d (rule 2)");
+    assert_true(has_attempts(w, 150)); /* the most generous rule decides */
+    assert_true(has_row(w, &rows[1]) && has_row(w, &generous));
+    assert_true(has_attempts(w, 120)); /* one of them is held */
+    assert_true(has_row(w, &rows[2]));
+    assert_false(has_attempts(w, 80));
+    assert_true(has_attempts(w, 60));
+    assert_int_equal(leaves(w, LEDGER_TOMBSTONE, NULL).count, 2);
+}
+
+/* What no attempt is in holds request events: the last rule that would let
+ * them go decides, and without one for all they stay. */
+static void
+days_without_attempts_go_last(void **state)
+{
+    struct world *w = *state;
+    const struct uuid old = put_attempts_file(w, 400);
+    (void)put_attempts_file(w, 100);
+    add_rule(w, "prod", "365d");
+    run(w);
+    assert_true(has_attempts(w, 400));
+    add_rule(w, "*", "70d");
+    ask(w, CONTROL_PRUNE, NULL, "");
+    run(w);
+    assert_false(has_attempts(w, 400));
+    assert_true(has_attempts(w, 100));
+    assert_string_equal(leaves(w, LEDGER_TOMBSTONE, &old).last.why,
+        "older than 365d (rule 1: namespace prod)");
+}
+
+static enum status
+count_attempt(void *ctx, const struct index_candidate *c, struct error *err)
+{
+    (void)ctx;
+    (void)c;
+    (void)err;
+    return STATUS_OK;
+}
+
+static void
+many_attempts_go_with_their_day(void **state)
+{
+    struct world *w = *state;
+    const struct uuid file = put_attempts_file(w, 100);
+    assert_int_equal(index_db_begin(w->index, NULL), STATUS_OK);
+    for (unsigned i = 0; i < 2 * RECORDER_PRUNE_LOOK + 7; i++) {
+        (void)put_attempt(w, "test", 100);
+    }
+    const struct uuid young = put_attempt(w, "test", 1);
+    add_rule(w, "*", "90d");
+    for (unsigned steps = 0; upkeep_step(w->upkeep); steps++) {
+        if (!has_attempts(w, 100)) {
+            close_all(w); /* the file is gone, the rows are not */
+            open_all(w);
+            break;
+        }
+    }
+    run(w);
+    struct index_walk all = {
+        .from_us = INT64_MIN, .until_us = INT64_MAX, .wants_attempts = true};
+    unsigned count = 0;
+    assert_int_equal(
+        index_keep_walk(w->keep, &all, 10, count_attempt, NULL, &count, NULL),
+        STATUS_OK);
+    assert_int_equal(count, 1);
+    assert_true(has_row(w, &young));
+    assert_int_equal(leaves(w, LEDGER_TOMBSTONE, &file).count, 1);
+}
+
+/* Nobody but the auditors can read which file it is. */
+static void
+encrypted_attempts_stay(void **state)
+{
+    struct world *w = *state;
+    char path[PATH_MAX];
+    char encrypted[PATH_MAX + 8];
+    (void)put_attempts_file(w, 100);
+    const struct uuid row = put_attempt(w, "test", 100);
+    attempts_path(w, 100, path);
+    snprintf(encrypted, sizeof encrypted, "%s.age", path);
+    assert_int_equal(rename(path, encrypted), 0);
+    add_rule(w, "*", "90d");
+    run(w);
+    assert_int_equal(access(encrypted, F_OK), 0);
+    assert_true(has_row(w, &row));
+}
+
 /* --- a crash behind every step ------------------------------------------- */
 
 /* Either the recording, whole, or its tombstone. */
@@ -649,6 +821,10 @@ main(void)
         WORLD(the_oldest_go_until_the_rest_fits),
         WORLD(a_dry_run_names_the_same_and_changes_nothing),
         WORLD(many_go_in_batches),
+        WORLD(attempts_go_a_day_at_a_time),
+        WORLD(days_without_attempts_go_last),
+        WORLD(many_attempts_go_with_their_day),
+        WORLD(encrypted_attempts_stay),
         WORLD(a_crash_behind_any_step_is_finished),
         WORLD(holds_are_taken_from_the_ledger),
         WORLD(what_cannot_be_done_is_said),
