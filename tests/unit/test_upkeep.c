@@ -37,6 +37,7 @@ struct world {
     size_t finals;
     struct control_answer last;
     bool has_room;
+    bool is_bulk; /* rows wait for their commit */
 };
 
 static uint64_t
@@ -187,7 +188,9 @@ put_row(struct world *w, struct meta *m, const char *namespace)
     assert_int_equal(meta_set(&m->user, SPAN_LIT("bob")), STATUS_OK);
     assert_int_equal(index_db_begin(w->index, NULL), STATUS_OK);
     assert_int_equal(index_db_put(w->index, m, NULL), STATUS_OK);
-    assert_int_equal(index_db_commit(w->index, NULL), STATUS_OK);
+    if (!w->is_bulk) {
+        assert_int_equal(index_db_commit(w->index, NULL), STATUS_OK);
+    }
 }
 
 static void
@@ -465,9 +468,11 @@ many_go_in_batches(void **state)
 {
     struct world *w = *state;
     static struct uuid ids[IDS_MAX];
+    w->is_bulk = true;
     for (int i = 0; i < IDS_MAX; i++) {
         ids[i] = put_recording(w, "test", 100, META_COMPLETE);
     }
+    w->is_bulk = false;
     const struct uuid young = put_recording(w, "test", 1, META_COMPLETE);
     add_rule(w, "*", "90d");
     ask(w, CONTROL_PRUNE, NULL, "");
@@ -606,10 +611,11 @@ many_attempts_go_with_their_day(void **state)
 {
     struct world *w = *state;
     const struct uuid file = put_attempts_file(w, 100);
-    assert_int_equal(index_db_begin(w->index, NULL), STATUS_OK);
+    w->is_bulk = true;
     for (unsigned i = 0; i < 2 * RECORDER_PRUNE_LOOK + 7; i++) {
         (void)put_attempt(w, "test", 100);
     }
+    w->is_bulk = false;
     const struct uuid young = put_attempt(w, "test", 1);
     add_rule(w, "*", "90d");
     for (unsigned steps = 0; upkeep_step(w->upkeep); steps++) {
