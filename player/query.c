@@ -19,7 +19,9 @@
 struct query {
     sqlite3 *db;
     sqlite3_stmt *walk;
-    const char *command; /* of the filter: not for SQL */
+    sqlite3_stmt *by_id;   /* prepared once: a whole store asks by it */
+    sqlite3_stmt *current; /* which of the two is stepped */
+    const char *command;   /* of the filter: not for SQL */
     uint64_t limit;
     uint64_t given;
 };
@@ -59,6 +61,7 @@ prepare(struct query *q, const char *sql, struct error *err)
     if (sqlite3_prepare_v2(q->db, sql, -1, &q->walk, NULL) != SQLITE_OK) {
         return db_error(q, err);
     }
+    q->current = q->walk;
     return STATUS_OK;
 }
 
@@ -189,6 +192,7 @@ query_close(struct query **q)
         return;
     }
     sqlite3_finalize((*q)->walk);
+    sqlite3_finalize((*q)->by_id);
     sqlite3_close((*q)->db);
     free(*q);
     *q = NULL;
@@ -275,52 +279,59 @@ query_find(struct query *q, const struct query_filter *f, struct error *err)
     return st == STATUS_OK ? bind_all(q, conditions, err) : st;
 }
 
-/* The walk over the sessions that `where`, with `value` in it, leaves. */
 static enum status
-find_by(
-    struct query *q, const char *where, const char *value, struct error *err)
+begin_with(
+    struct query *q, sqlite3_stmt *stmt, const char *value, struct error *err)
 {
-    char sql[sizeof select_sql + 96];
-    snprintf(sql, sizeof sql, "%s WHERE %s", select_sql, where);
+    q->current = stmt;
     q->command = NULL;
     q->limit = 0;
     q->given = 0;
-    const enum status st = prepare(q, sql, err);
-    if (st == STATUS_OK && sqlite3_bind_text(q->walk, 1, value, -1,
-                               SQLITE_TRANSIENT) != SQLITE_OK) {
-        return db_error(q, err);
-    }
-    return st;
+    return sqlite3_bind_text(stmt, 1, value, -1, SQLITE_TRANSIENT) == SQLITE_OK
+               ? STATUS_OK
+               : db_error(q, err);
 }
 
 enum status
 query_find_prefix(struct query *q, const char *prefix, struct error *err)
 {
-    return find_by(
-        q, "substr(id, 1, length(?1)) = ?1 ORDER BY id", prefix, err);
+    char sql[sizeof select_sql + 64];
+    snprintf(sql, sizeof sql,
+        "%s WHERE substr(id, 1, length(?1)) = ?1"
+        " ORDER BY id",
+        select_sql);
+    const enum status st = prepare(q, sql, err);
+    return st == STATUS_OK ? begin_with(q, q->walk, prefix, err) : st;
 }
 
 enum status
 query_find_id(struct query *q, const struct uuid *id, struct error *err)
 {
+    char sql[sizeof select_sql + 32];
     char text[UUID_TEXT_LEN + 1];
+    snprintf(sql, sizeof sql, "%s WHERE id = ?1", select_sql);
     uuid_format(id, text);
-    return find_by(q, "id = ?1", text, err);
+    if (q->by_id == NULL &&
+        sqlite3_prepare_v2(q->db, sql, -1, &q->by_id, NULL) != SQLITE_OK) {
+        return db_error(q, err);
+    }
+    (void)sqlite3_reset(q->by_id); /* its error was told by the last step */
+    return begin_with(q, q->by_id, text, err);
 }
 
 static enum status
 read_row(struct query *q, struct meta *m, struct error *err)
 {
-    const char *json = (const char *)sqlite3_column_text(q->walk, 0);
-    const int len = sqlite3_column_bytes(q->walk, 0);
+    const char *json = (const char *)sqlite3_column_text(q->current, 0);
+    const int len = sqlite3_column_bytes(q->current, 0);
     if (json == NULL) {
         return db_error(q, err);
     }
     meta_fini(m);
     meta_init(m);
     const enum status st = meta_decode(span_of(json, (size_t)len), m, err);
-    m->start_us = sqlite3_column_int64(q->walk, 1);
-    m->end_us = sqlite3_column_int64(q->walk, 2);
+    m->start_us = sqlite3_column_int64(q->current, 1);
+    m->end_us = sqlite3_column_int64(q->current, 2);
     return st == STATUS_OK ? st : error_in(err, st, "the index");
 }
 
@@ -354,7 +365,7 @@ enum status
 query_next(struct query *q, struct meta *m, struct error *err)
 {
     while (q->limit == 0 || q->given < q->limit) {
-        const int code = sqlite3_step(q->walk);
+        const int code = sqlite3_step(q->current);
         if (code == SQLITE_DONE) {
             break;
         }

@@ -2,6 +2,7 @@
 that whatever else the machine does falls on all of them, and prints its part
 of the table."""
 import gzip
+import json
 import os
 import pathlib
 import re
@@ -326,3 +327,33 @@ def recorder(s, sizes, rounds):
         table.row("MB on disk", [[size]],
                   f"gzip -6 of the plain asciicast: {table.number(gzip_size)} "
                   f"MB ({size / gzip_size:.2f} x)")
+
+
+# ---- verifying what it recorded ----
+
+def verify_mb_per_s(folder, *more):
+    """MB of session text by second of CPU, of one `verify --all`."""
+    verify = subprocess.Popen(
+        [stand.program("kubetape"), "verify", "--all", "--json", "--state",
+         folder, *more], stdout=subprocess.PIPE)
+    summary = json.loads(verify.stdout.read().splitlines()[-1])
+    verify.stdout.close()
+    _, status, used = os.wait4(verify.pid, 0)
+    verify.returncode = os.waitstatus_to_exitcode(status)
+    if verify.returncode != 0:
+        raise SystemExit(f"bench: verify: {summary}")
+    return summary["text_len"] / 1e6 / (used.ru_utime + used.ru_stime)
+
+
+def verify(s, sizes, rounds):
+    """What `recorder` has made; call that first."""
+    for kind, mib in sizes:
+        folder = s.folder / f"recorder-{kind}-0"
+        full = [verify_mb_per_s(folder, "--full") for _ in range(rounds)]
+        quick = [verify_mb_per_s(folder) for _ in range(rounds)]
+        table.heading(f"Verify, {kind} corpus, {mib} MiB of output x {rounds}",
+                      ["kubetape"])
+        table.row("MB/s per core, all text", [full],
+                  table.target(full, 500, False, "500 MB/s"))
+        table.row("MB/s per core, digests", [quick],
+                  table.target(quick, 1000, False, "1 GB/s"))
