@@ -1,6 +1,7 @@
 /* kubetape-recorder as its users run it: flags, lock, signals, and a journal
  * that grows while it runs. argv[1] is the program. */
 #include "base/file.h"
+#include "tests/support/age_keys.h"
 #include "tests/support/journal_maker.h"
 #include "tests/support/recording.h"
 #include "tests/support/temp_dir.h"
@@ -314,6 +315,58 @@ test_reload(void **state)
     journal_maker_close(&w->journal);
 }
 
+/* Until a file is there, or is gone. */
+static void
+await_file(const char *path, bool is_there)
+{
+    for (int i = 0; i < PATIENCE_S * 100; i++) {
+        if ((access(path, F_OK) == 0) == is_there) {
+            return;
+        }
+        usleep(10000);
+    }
+    fail_msg("%s is %sthere", path, is_there ? "not " : "");
+}
+
+/* A session that began in the clear is encrypted, if it ends after a reload
+ * that says so. */
+static void
+test_reload_encrypts(void **state)
+{
+    struct world *w = *state;
+    const struct uuid id = uuid_v7(START_US);
+    char path[512];
+    char encrypted[520];
+    char said[8192];
+    int err_fd;
+    journal_maker_open(&w->journal, w->state);
+    const uint64_t s =
+        journal_maker_open_session(&w->journal, &id, START_US, "");
+    journal_maker_data(&w->journal, s, STREAM_STDOUT, "words");
+    const pid_t pid = start(w, &err_fd);
+    wait_until_read(w);
+    recording_path(w, &id, path);
+    await_file(path, true);
+    write_config(w, "recorder: {encrypt_to: [" AGE_RECIPIENT_A "]}\n");
+    assert_int_equal(kill(pid, SIGHUP), 0);
+    size_t len = 0;
+    do { /* until it says that it did */
+        const ssize_t n = read(err_fd, said + len, sizeof said - 1 - len);
+        assert_true(n > 0);
+        len += (size_t)n;
+        said[len] = '\0';
+    } while (strstr(said, "config.reloaded") == NULL);
+    journal_maker_note(
+        &w->journal, JOURNAL_CLOSE, s, "{\"status\":\"complete\"}");
+    snprintf(encrypted, sizeof encrypted, "%s.age", path);
+    await_file(encrypted, true);
+    await_file(path, false);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(wait_for(pid), 0);
+    close(err_fd);
+    journal_maker_close(&w->journal);
+}
+
 static int
 run_flags(const char *first, const char *second, const char *third, int *err)
 {
@@ -363,6 +416,7 @@ main(int argc, char **argv)
         PROGRAM(test_stop_and_start),
         PROGRAM(test_one_a_state_folder),
         PROGRAM(test_reload),
+        PROGRAM(test_reload_encrypts),
         PROGRAM(test_flags),
     };
     if (argc != 2) {

@@ -199,6 +199,25 @@ test_play(void **state)
     expect("play nothing.cast", 3, "", "nothing.cast");
 }
 
+/* Its text is in the clear elsewhere, where auditors do not read. */
+static void
+test_running_and_to_be_encrypted(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    const char *why = "session " ID " is encrypted when it has ended; it "
+                      "cannot be read while it runs";
+    index_forge(at("index.db", path),
+        "UPDATE sessions SET status = 'active', file = file || '.age'"
+        " WHERE id = '" ID "'");
+    expect("play " ID, 3, "", why);
+    expect("export --format cast " ID, 3, "", why);
+    expect("show " ID, 0, "a.cast.zst.age", "");
+    index_forge(path, "UPDATE sessions SET status = 'complete',"
+                      " file = replace(file, '.age', '') WHERE id = '" ID "'");
+    expect("play --speed 1000 " ID, 0, "hello", "");
+}
+
 static void
 test_export(void **state)
 {
@@ -742,6 +761,7 @@ main(void)
         cmocka_unit_test(test_ls),
         cmocka_unit_test(test_show),
         cmocka_unit_test(test_play),
+        cmocka_unit_test(test_running_and_to_be_encrypted),
         cmocka_unit_test(test_export),
         cmocka_unit_test(test_export_is_whole_or_nothing),
         cmocka_unit_test(test_verify),
