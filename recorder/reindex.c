@@ -2,6 +2,7 @@
 #include "recorder/reindex.h"
 
 #include "base/file.h"
+#include "recorder/daily_file.h"
 #include "recorder/frame_walk.h"
 #include "recorder/index_rebuild.h"
 #include "recorder/limits.h"
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 
 enum phase {
     PHASE_FILES,
+    PHASE_RUNNING, /* attempts of days that are encrypted when they are over */
     PHASE_SWEEP,
     PHASE_END,
     PHASE_OVER,
@@ -34,7 +37,8 @@ struct reindex {
     struct store_walk *files;
     struct frame_walk *attempts; /* an attempts' file being read */
     char attempts_file[META_FILE_MAX];
-    bool is_an_attempt_lost; /* a file of them could not be read whole */
+    bool is_an_attempt_lost;     /* a file of them could not be read whole */
+    char running[META_FILE_MAX]; /* the last one of journal/running/ */
     uint64_t told;
     struct control_answer result;
 };
@@ -223,18 +227,17 @@ take_recording(
 
 static enum status
 open_attempts(
-    struct reindex *r, const struct store_item *item, struct error *err)
+    struct reindex *r, const char file[META_FILE_MAX], struct error *err)
 {
     char path[PATH_MAX];
     struct error why;
-    enum status st =
-        file_join(path, sizeof path, r->env.state_dir, item->file, err);
+    enum status st = file_join(path, sizeof path, r->env.state_dir, file, err);
     if (st != STATUS_OK) {
         return st;
     }
     st = frame_walk_open(path, &r->attempts, &why);
     if (st == STATUS_OK) {
-        memcpy(r->attempts_file, item->file, sizeof r->attempts_file);
+        memcpy(r->attempts_file, file, sizeof r->attempts_file);
     } else if (st != STATUS_NOT_FOUND) {
         r->is_an_attempt_lost = true;
         note_unreadable(r, &why);
@@ -312,7 +315,7 @@ take_file(struct reindex *r, struct error *err)
     struct error why = {.code = STATUS_OK};
     const enum status st = store_walk_next(r->files, &item, &why);
     if (st == STATUS_CLOSED) {
-        r->phase = PHASE_SWEEP;
+        r->phase = PHASE_RUNNING;
         return STATUS_OK;
     }
     if (st != STATUS_OK) {
@@ -322,11 +325,54 @@ take_file(struct reindex *r, struct error *err)
     case STORE_RECORDING:
         return take_recording(r, &item, err);
     case STORE_ATTEMPTS:
-        return open_attempts(r, &item, err);
+        return open_attempts(r, item.file, err);
     case STORE_DAY:
         break;
     }
     return STATUS_OK;
+}
+
+struct pick {
+    const char *after;
+    char next[META_FILE_MAX]; /* "" when there is none */
+};
+
+static enum status
+pick_attempts(void *ctx, const char *running, struct error *err)
+{
+    struct pick *p = ctx;
+    const char *base = strrchr(running, '-');
+    (void)err;
+    if (base != NULL && strcmp(base + 1, DAILY_FILE_NAME) == 0 &&
+        strcmp(running, p->after) > 0 &&
+        (p->next[0] == '\0' || strcmp(running, p->next) < 0)) {
+        snprintf(p->next, sizeof p->next, "%s", running);
+    }
+    return STATUS_OK;
+}
+
+static enum status
+take_running(struct reindex *r, struct error *err)
+{
+    struct pick p = {.after = r->running};
+    const enum status st =
+        put_away_each_running(r->env.state_dir, pick_attempts, &p, err);
+    if (st != STATUS_OK || p.next[0] == '\0') {
+        r->phase = st == STATUS_OK ? PHASE_SWEEP : r->phase;
+        return st;
+    }
+    memcpy(r->running, p.next, sizeof r->running);
+    return open_attempts(r, p.next, err);
+}
+
+/* One file, or one frame of it. */
+static enum status
+take_one(struct reindex *r, struct error *err)
+{
+    if (r->attempts != NULL) {
+        return read_attempts(r, err);
+    }
+    return r->phase == PHASE_FILES ? take_file(r, err) : take_running(r, err);
 }
 
 static void
@@ -347,10 +393,10 @@ take_files(struct reindex *r, struct error *err)
     const uint64_t most_ns = (uint64_t)RECORDER_REINDEX_STEP_MS * NS_PER_MS;
     enum status st = STATUS_OK;
     for (unsigned i = 0; st == STATUS_OK && i < RECORDER_REINDEX_FILES &&
-                         r->phase == PHASE_FILES &&
+                         r->phase != PHASE_SWEEP &&
                          clock_mono_ns(r->env.clock) - from_ns < most_ns;
          i++) {
-        st = r->attempts != NULL ? read_attempts(r, err) : take_file(r, err);
+        st = take_one(r, err);
     }
     if (st == STATUS_OK) {
         st = index_db_commit(r->env.index, err);
@@ -422,6 +468,7 @@ reindex_step(struct reindex *r, struct error *err)
 {
     switch (r->phase) {
     case PHASE_FILES:
+    case PHASE_RUNNING:
         return take_files(r, err);
     case PHASE_SWEEP:
         return sweep(r, err);

@@ -4,6 +4,7 @@
  * that the test moves; what came of it is read with the recipient's identity.
  */
 #include "recorder/recorder.h"
+#include "recorder/upkeep.h"
 
 #include "base/age_reader.h"
 #include "base/file.h"
@@ -609,6 +610,34 @@ test_attempts(void **state)
     recording_free(&r);
 }
 
+/* Whoever rebuilds the index reads today's where it lies; those of a day that
+ * was encrypted are kept as they are. */
+static void
+test_index_keeps_attempts(void **state)
+{
+    struct world *w = *state;
+    const struct uuid ids[] = {uuid_v7(START_US), uuid_v7(START_US + 1)};
+    const struct control_request request = {.verb = CONTROL_REINDEX};
+    const struct upkeep_asker nobody = {.ctx = w};
+    refuse(w, &ids[0]);
+    w->wall_us += DAY_US;
+    refuse(w, &ids[1]);
+    upkeep_ask(recorder_upkeep(w->recorder), &request, "auditor", &nobody);
+    while (upkeep_step(recorder_upkeep(w->recorder))) {
+        pass(w, 1000);
+    }
+    assert_index(w, &ids[0], "status", "refused");
+    assert_index(w, &ids[1], "status", "refused");
+
+    recorder_free(&w->recorder);
+    forge(w, "DELETE FROM sessions; INSERT INTO rebuilding VALUES (1)");
+    start_recorder(w);
+    while (upkeep_step(recorder_upkeep(w->recorder))) {
+        pass(w, 1000);
+    }
+    assert_index(w, &ids[1], "status", "refused");
+}
+
 static void
 test_damaged_attempts(void **state)
 {
@@ -761,6 +790,7 @@ main(void)
         SCENARIO(test_damaged),
         SCENARIO(test_removed),
         SCENARIO(test_attempts),
+        SCENARIO(test_index_keeps_attempts),
         SCENARIO(test_damaged_attempts),
         SCENARIO(test_kill_at_any_moment),
     };
