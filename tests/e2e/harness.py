@@ -104,10 +104,10 @@ def kubectl_env(transport, kubeconfig, cache=None):
             "KUBECACHEDIR": str(cache or CLUSTER["KUBECACHEDIR"])}
 
 
-def direct(transport, *args, kubeconfig=ADMIN, stdin=b""):
+def direct(transport, *args, kubeconfig=ADMIN, stdin=b"", timeout=COMMAND_S):
     """kubectl straight to the API server: what all else is compared with."""
     t = TRANSPORTS[transport]
-    return run([t.program, *args], stdin, kubectl_env(t, kubeconfig))
+    return run([t.program, *args], stdin, kubectl_env(t, kubeconfig), timeout)
 
 
 def until(what, attempt, deadline_s=DEADLINE_S):
@@ -286,9 +286,10 @@ class Stand:
         return Terminal([TRANSPORTS[transport].program, *args],
                         self.kubectl_env(transport), size)
 
-    def kubectl(self, transport, *args, stdin=b"", kubeconfig=None):
+    def kubectl(self, transport, *args, stdin=b"", kubeconfig=None,
+                timeout=COMMAND_S):
         return run([TRANSPORTS[transport].program, *args], stdin,
-                   self.kubectl_env(transport, kubeconfig))
+                   self.kubectl_env(transport, kubeconfig), timeout)
 
     def client_kubeconfig(self, user, name="client"):
         """One that comes here with credentials of the caller's choice."""
