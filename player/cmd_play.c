@@ -2,7 +2,9 @@
 #include "base/clock.h"
 #include "player/cast_reader.h"
 #include "player/command.h"
+#include "player/display.h"
 #include "player/identity_file.h"
+#include "player/limits.h"
 #include "player/moment.h"
 #include "player/pace.h"
 #include "player/store.h"
@@ -130,6 +132,36 @@ tell_binary(struct playing *p)
     p->is_binary_told = true;
 }
 
+/* What recorder or proxy has to say, in between: never to be taken for what the
+ * session printed. */
+static enum status
+tell_marker(struct playing *p, struct span marker, struct error *err)
+{
+    struct buf text;
+    const bool is_person = isatty(STDOUT_FILENO);
+    buf_init(&text, PLAYER_LINE_MAX);
+    enum status st = buf_append_str(&text, is_person ? "\r\n\x1b[0;7m" : "");
+    if (st == STATUS_OK) {
+        st = buf_append_str(&text, "kubetape: ");
+    }
+    if (st == STATUS_OK) {
+        st = display_escape(marker, &text);
+    }
+    if (st == STATUS_OK) {
+        st = buf_append_str(&text, is_person ? "\x1b[0m\r\n" : "\n");
+    }
+    const struct span s = buf_view(&text);
+    if (st != STATUS_OK) {
+        st = error_set(err, st, "no memory for a marker");
+    } else if (is_person) {
+        st = terminal_show(p->terminal, s, err);
+    } else {
+        fprintf(stderr, "%.*s", (int)s.len, (const char *)s.ptr);
+    }
+    buf_fini(&text);
+    return st;
+}
+
 static enum status
 play_event(struct playing *p, const struct cast_event *e, bool *quit_out,
     struct error *err)
@@ -138,11 +170,15 @@ play_event(struct playing *p, const struct cast_event *e, bool *quit_out,
     if (e->code == CAST_BINARY) {
         tell_binary(p);
     }
-    if (e->code != CAST_OUTPUT) {
+    if (e->code != CAST_OUTPUT && e->code != CAST_MARKER) {
         return STATUS_OK;
     }
     wait_for(p, pace_due(&p->pace, e->time_us), quit_out);
-    return *quit_out ? STATUS_OK : terminal_show(p->terminal, e->data, err);
+    if (*quit_out) {
+        return STATUS_OK;
+    }
+    return e->code == CAST_MARKER ? tell_marker(p, e->data, err)
+                                  : terminal_show(p->terminal, e->data, err);
 }
 
 static enum status

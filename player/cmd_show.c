@@ -1,9 +1,11 @@
 /* `kubetape show`: all facts of one session, for a person or as JSON. */
 #include "base/clock.h"
+#include "player/cast_reader.h"
 #include "player/command.h"
 #include "player/display.h"
 #include "player/limits.h"
 #include "player/store.h"
+#include "schema/gap.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -132,6 +134,45 @@ show_bytes(const struct meta *m)
     }
 }
 
+static void
+show_gap(const struct gap *gap, uint64_t at_us)
+{
+    char text[GAP_TEXT_MAX];
+    char at[DISPLAY_DURATION_MAX];
+    char line[GAP_TEXT_MAX + DISPLAY_DURATION_MAX + 8];
+    gap_text(gap, text);
+    display_duration((int64_t)at_us, at);
+    snprintf(line, sizeof line, "until %s: %s", at, text + strlen("gap: "));
+    (void)!show_string("gap", line);
+}
+
+/* Each is in the recording; one that cannot be read here has told how many
+ * there are, at least. */
+static void
+show_gaps(const struct meta *m, const char *path)
+{
+    struct cast_reader *r = NULL;
+    struct cast_event e;
+    struct gap gap;
+    if (m->record != META_REQUIRED) {
+        printf("%-14s%s\n", "record", meta_record_name(m->record));
+    }
+    if (m->gap_count == 0) {
+        return;
+    }
+    printf("%-14s%" PRIu64 ", with %" PRIu64 " bytes that were not recorded\n",
+        "gaps", m->gap_count, m->gap_bytes);
+    if (cast_reader_open(path, NULL, &r, NULL) != STATUS_OK) {
+        return;
+    }
+    while (cast_reader_next(r, &e, NULL) == STATUS_OK) {
+        if (e.code == CAST_FACTS && gap_decode(e.data, &gap)) {
+            show_gap(&gap, e.time_us);
+        }
+    }
+    cast_reader_close(&r);
+}
+
 static enum status
 show_file(const struct meta *m)
 {
@@ -148,6 +189,7 @@ show_file(const struct meta *m)
 }
 
 static enum status
+<<<<<<< HEAD
 show_hold(const struct query_note *hold)
 {
     char since[CLOCK_TEXT_MAX];
@@ -165,6 +207,9 @@ show_hold(const struct query_note *hold)
 
 static enum status
 show_all(const struct meta *m)
+=======
+show_all(const struct meta *m, const char *path)
+>>>>>>> 9932397 (session: go on unrecorded where policy lets it, and tell of the gap)
 {
     char id[UUID_TEXT_LEN + 1];
     uuid_format(&m->id, id);
@@ -187,6 +232,7 @@ show_all(const struct meta *m)
         m->subprotocol[0] == '\0' ? "" : m->subprotocol);
     show_times(m);
     show_bytes(m);
+    show_gaps(m, path);
     return st == STATUS_OK ? show_file(m) : st;
 }
 
@@ -236,7 +282,8 @@ cmd_show(const struct command *self, int argc, char **argv, struct error *err)
         st = store_find_hold(state, &entry.meta.id, &hold, &is_held, err);
     }
     if (st == STATUS_OK) {
-        st = is_json ? show_json(&entry.meta) : show_all(&entry.meta);
+        st = is_json ? show_json(&entry.meta)
+                     : show_all(&entry.meta, entry.path);
         if (st == STATUS_OK && is_held && !is_json) {
             st = show_hold(&hold);
         }

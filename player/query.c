@@ -39,7 +39,9 @@ static const char select_sql[] =
     " 'stderr', bytes_stderr), 'file', file, 'size', size,"
     " 'sealed', json(iif(sealed, 'true', 'false')), 'user_agent', user_agent,"
     " 'kubectl_session', kubectl_session, 'kubectl_command', kubectl_command,"
-    " 'stdin_recorded', json(iif(stdin_recorded, 'true', 'false'))),"
+    " 'stdin_recorded', json(iif(stdin_recorded, 'true', 'false')),"
+    " 'record', record, 'gaps', json_object('count', gap_count, 'bytes',"
+    " gap_bytes)),"
     " start_us, ifnull(end_us, 0) FROM sessions";
 
 static enum status

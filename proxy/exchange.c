@@ -86,7 +86,7 @@ exchange_close_tap(
     log_event(x->g->log, LOG_INFO, "session.refused",
         LOG_S("session", tap_id(x->tap)),
         LOG_S("status", meta_status_name(status)), LOG_S("reason", reason));
-    tap_close(&x->tap, status, reason);
+    (void)tap_close(&x->tap, status, reason);
 }
 
 void
@@ -498,19 +498,42 @@ exchange_log_session(const struct exchange *x)
         LOG_S("protocol", meta_protocol_name(m->protocol)));
 }
 
+/* A session that need not be recorded runs without the journal. */
+static void
+exchange_let_go_unrecorded(struct exchange *x, const char *why)
+{
+    const struct meta *m = tap_meta(x->tap);
+    if (tap_is_required(x->tap) || tap_is_in_gap(x->tap)) {
+        return;
+    }
+    log_event(x->g->log, LOG_WARN, "session.unrecorded",
+        LOG_S("session", tap_id(x->tap)), LOG_S("user", m->user),
+        LOG_S("pod", m->pod), LOG_S("why", why));
+    tap_gap_begin(x->tap, why);
+    x->open_lsn = 0;
+    if (x->call != NULL) {
+        call_ungate(x->call);
+    }
+}
+
 /* Whether there is a tap now; if not, the request was denied. */
 static bool
 exchange_is_recorded(struct exchange *x, const struct pod_facts *pod)
 {
     struct error err;
-    const char *why = journal_writer_why_not(x->g->journal, JOURNAL_NEED_OPEN);
-    if (why != NULL) {
+    struct journal_writer *j = x->g->journal;
+    const char *why = journal_writer_why_not(j, JOURNAL_NEED_OPEN);
+    if (why != NULL && x->g->config->record.mode == CONFIG_RECORD_REQUIRED) {
         error_set(&err, STATUS_LIMIT, UNRECORDABLE, why);
     } else if (exchange_open_tap(x, pod, &err) == STATUS_OK) {
-        x->open_lsn = journal_writer_end(x->g->journal);
+        x->open_lsn = journal_writer_end(j);
         x->opened_ns = clock_mono_ns(x->g->clock);
         list_append(&x->g->opening, &x->opening);
         exchange_log_session(x);
+        why = journal_writer_why_not(j, JOURNAL_NEED_WRITE);
+        if (why != NULL) {
+            exchange_let_go_unrecorded(x, why);
+        }
         return true;
     }
     exchange_deny(x, 503, err.text);
@@ -524,6 +547,13 @@ exchange_heed_one(struct exchange *x, const char *why)
     const uint64_t waited = clock_mono_ns(x->g->clock) - x->opened_ns;
     const uint64_t pause_ms = x->g->config->journal.pause_ms;
     struct error err;
+    if (!tap_is_required(x->tap)) {
+        why = journal_writer_why_not(x->g->journal, JOURNAL_NEED_WRITE);
+        if (why != NULL) {
+            exchange_let_go_unrecorded(x, why);
+        }
+        return;
+    }
     if (x->open_lsn > x->g->env->released_lsn &&
         waited >= pause_ms * UINT64_C(1000000)) {
         error_set(&err, STATUS_LIMIT, UNRECORDABLE, why);

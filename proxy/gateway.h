@@ -27,7 +27,8 @@ struct gateway {
     struct list fronts;   /* client connections */
     struct list dead_fronts;
     struct list buried; /* exchanges that are over, freed at a turn's end */
-    bool is_holding;    /* the journal takes no more of sessions */
+    bool is_holding;    /* sessions that must be recorded cannot be now */
+    bool is_gapping;    /* and others are not */
     bool is_draining;   /* no new connection; a request is its last */
     bool is_ending;     /* SIGTERM came: no new request either */
 };

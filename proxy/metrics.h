@@ -22,6 +22,8 @@ enum metric {
     METRIC_BYTES_STDOUT,
     METRIC_BYTES_STDERR,
     METRIC_JOURNAL_BYTES,
+    METRIC_GAPS,
+    METRIC_GAP_BYTES,        /* passed unrecorded */
     METRIC_IS_READY,         /* gauge: 1 when a session may be opened */
     METRIC_JOURNAL_BACKLOG,  /* gauge */
     METRIC_JOURNAL_FREE,     /* gauge; of all workers the least */

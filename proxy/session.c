@@ -66,7 +66,10 @@ static void
 session_finish(struct session *s, enum meta_status status, const char *reason)
 {
     session_log_end(s, status, reason);
-    tap_close(&s->tap, status, reason);
+    if (!tap_close(&s->tap, status, reason)) {
+        log_event(s->g->log, LOG_ERROR, "session.lost",
+            LOG_S("why", "nothing of it could be recorded, see session.end"));
+    }
     conn_finish(&s->sides[FROM_CLIENT].conn);
     conn_finish(&s->sides[FROM_SERVER].conn);
     demux_free(&s->demux);
@@ -239,42 +242,50 @@ session_go_on(struct session *s)
     side_go_on(&s->sides[FROM_SERVER]);
 }
 
+/* It runs on unrecorded. What was appended before is recorded later; what
+ * waited for that waits no longer. */
 static void
-hold_all(struct gateway *g, const char *why)
+session_gap_begin(struct session *s, const char *why)
 {
-    struct list batch;
-    size_t count = 0;
-    list_move_all(&g->sessions, &batch);
-    for (struct list *hook = list_take(&batch); hook != NULL;
-         hook = list_take(&batch)) {
-        list_append(&g->sessions, hook);
-        session_hold(LIST_ENTRY(hook, struct session, running));
-        count++;
+    if (tap_is_in_gap(s->tap)) {
+        return;
     }
-    g->is_holding = true;
-    if (count > 0) {
-        log_event(g->log, LOG_DEBUG, "sessions.paused", LOG_I("count", count),
-            LOG_S("why", why));
+    const bool is_first = tap_meta(s->tap)->gap_count == 0;
+    log_event(s->g->log, is_first ? LOG_WARN : LOG_DEBUG, "session.gap",
+        LOG_S("session", tap_id(s->tap)), LOG_S("why", why));
+    tap_gap_begin(s->tap, why);
+    conn_ungate(s->sides[FROM_CLIENT].conn);
+    conn_ungate(s->sides[FROM_SERVER].conn);
+    session_go_on(s);
+}
+
+static void
+session_heed(struct session *s, const char *hold_why, const char *gap_why)
+{
+    if (!tap_is_required(s->tap)) {
+        if (gap_why != NULL) {
+            session_gap_begin(s, gap_why);
+        } else {
+            (void)!tap_gap_end(s->tap); /* or before the next that comes */
+        }
+    } else if (hold_why != NULL) {
+        session_hold(s);
+    } else if (session_is_held(s)) {
+        session_unhold(s);
+        session_go_on(s);
     }
 }
 
 static void
-release_all(struct gateway *g)
+heed_all(struct gateway *g, const char *hold_why, const char *gap_why)
 {
     struct list batch;
-    size_t count = 0;
-    list_move_all(&g->held, &batch);
+    list_move_all(&g->sessions, &batch);
     for (struct list *hook = list_take(&batch); hook != NULL;
          hook = list_take(&batch)) {
-        struct session *s = LIST_ENTRY(hook, struct session, held);
-        metrics_add(g->metrics, METRIC_SESSIONS_PAUSED, -1);
-        session_go_on(s);
-        count++;
-    }
-    g->is_holding = false;
-    if (count > 0) {
-        log_event(
-            g->log, LOG_DEBUG, "sessions.going_on", LOG_I("count", count));
+        list_append(&g->sessions, hook);
+        session_heed(
+            LIST_ENTRY(hook, struct session, running), hold_why, gap_why);
     }
 }
 
@@ -296,17 +307,23 @@ end_overdue(struct gateway *g, const char *why)
 void
 session_heed_journal(struct gateway *g)
 {
-    const char *why = journal_writer_why_not(g->journal, JOURNAL_NEED_RECORD);
-    if (why == NULL) {
-        if (g->is_holding || !list_is_empty(&g->held)) {
-            release_all(g);
-        }
-        return;
+    const char *hold_why =
+        journal_writer_why_not(g->journal, JOURNAL_NEED_RECORD);
+    const char *gap_why =
+        journal_writer_why_not(g->journal, JOURNAL_NEED_WRITE);
+    const bool is_holding = hold_why != NULL;
+    const bool is_gapping = gap_why != NULL;
+    /* What held within a turn and is well at its end leaves some behind. */
+    const bool has_rest = !is_holding && !list_is_empty(&g->held);
+    if (is_holding != g->is_holding || is_gapping != g->is_gapping ||
+        has_rest) {
+        g->is_holding = is_holding;
+        g->is_gapping = is_gapping;
+        heed_all(g, hold_why, gap_why);
     }
-    if (!g->is_holding) {
-        hold_all(g, why);
+    if (is_holding) {
+        end_overdue(g, hold_why);
     }
-    end_overdue(g, why);
 }
 
 /* ---- bytes ---- */
@@ -318,12 +335,31 @@ enum progress {
     PROGRESS_FAILED,  /* no memory, or the journal refused a record */
 };
 
+/* Best effort: whether another fact can be recorded, or passes unrecorded. */
+static bool
+side_may_try(struct side *side)
+{
+    struct session *s = side->session;
+    struct journal_writer *j = s->g->journal;
+    const char *why = journal_writer_why_not(j, JOURNAL_NEED_WRITE);
+    if (why != NULL) {
+        session_gap_begin(s, why);
+    } else if (tap_gap_end(s->tap) != STATUS_OK) {
+        return true; /* still in it */
+    }
+    return tap_is_in_gap(s->tap) ||
+           journal_writer_has_room(j, LIMIT_READ_BYTES);
+}
+
 /* Whether another fact can be recorded now. */
 static bool
 side_may_read(struct side *side)
 {
     struct session *s = side->session;
     struct journal_writer *j = s->g->journal;
+    if (!tap_is_required(s->tap)) {
+        return side_may_try(side);
+    }
     if (journal_writer_why_not(j, JOURNAL_NEED_RECORD) != NULL) {
         session_hold(s);
     }
@@ -516,7 +552,7 @@ session_begin(struct gateway *g, const struct session_parts *parts)
         conn_close(&p.front);
         conn_close(&p.back);
         demux_free(&p.demux);
-        tap_close(&p.tap, META_FAILED, "no memory for the session");
+        (void)tap_close(&p.tap, META_FAILED, "no memory for the session");
         return;
     }
     s->g = g;
@@ -531,8 +567,9 @@ session_begin(struct gateway *g, const struct session_parts *parts)
     if (s->demux != NULL) {
         conn_set_mark(p.front, demux_server_mark(s->demux));
     }
-    if (g->is_holding) {
-        session_hold(s);
+    if (g->is_holding || g->is_gapping) {
+        session_heed(s, journal_writer_why_not(g->journal, JOURNAL_NEED_RECORD),
+            journal_writer_why_not(g->journal, JOURNAL_NEED_WRITE));
     }
 }
 

@@ -25,7 +25,8 @@ void session_begin(struct gateway *g, const struct session_parts *parts);
 
 /* At the end of a turn, when the journal has been written: while it takes no
  * more, sessions pause, and after journal.pause_ms they are ended with a
- * message; when it does again they go on, and nothing is missing. */
+ * message; when it does again they go on, and nothing is missing. Those of best
+ * effort go on all the time, and have a gap. */
 void session_heed_journal(struct gateway *g);
 /* Then: sessions that waited for room go on. */
 void session_run_stalled(struct gateway *g);

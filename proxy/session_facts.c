@@ -87,6 +87,9 @@ meta_fill_target(const struct session_facts *f, struct meta *m)
     m->tty = r->tty;
     m->stdin_recorded = is_echoed(f) ? f->config->record.stdin_tty
                                      : f->config->record.stdin_non_tty;
+    m->record = f->config->record.mode == CONFIG_RECORD_BEST_EFFORT
+                    ? META_BEST_EFFORT
+                    : META_REQUIRED;
     m->protocol = r->upgrade == ROUTE_UPGRADE_SPDY ? META_SPDY : META_WEBSOCKET;
     enum status st = meta_set(&m->cluster, span_str(f->cluster));
     if (st == STATUS_OK) {

@@ -177,6 +177,15 @@ call_fail(struct call *c, const char *why)
 }
 
 void
+call_ungate(struct call *c)
+{
+    c->lsn = 0; /* also of a second try */
+    if (c->back != NULL) {
+        conn_ungate(c->back->conn);
+    }
+}
+
+void
 call_cancel(struct call **cp)
 {
     struct call *c = *cp;

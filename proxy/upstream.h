@@ -59,6 +59,8 @@ enum status call_start(struct upstream *u, const struct call_options *o,
     const struct call_events *events, void *owner, struct call **out,
     struct error *err) MUST_CHECK;
 void call_cancel(struct call **c); /* NULL is fine */
+/* The head waits for the journal no longer. */
+void call_ungate(struct call *c);
 
 /* The request's body, framed as its head said. */
 enum status call_send_body(struct call *c, struct span bytes) MUST_CHECK;

@@ -354,6 +354,24 @@ cast_writer_facts(
 }
 
 enum status
+cast_writer_gap(struct cast_writer *w, uint64_t mono_ns, const struct gap *gap,
+    struct span json, struct cast_scratch *scratch, struct buf *text)
+{
+    const struct change c = change_begin(w, text);
+    char words[GAP_TEXT_MAX];
+    gap_text(gap, words);
+    enum status st = cast_writer_flush(w, mono_ns, scratch, text);
+    if (st == STATUS_OK) {
+        st = put(w, cast_writer_time_us(w, mono_ns), CAST_MARKER,
+            span_str(words), text);
+    }
+    if (st == STATUS_OK) {
+        st = cast_writer_facts(w, mono_ns, json, text);
+    }
+    return change_end(&c, st);
+}
+
+enum status
 cast_writer_status(struct cast_writer *w, const struct journal_record *r,
     struct cast_scratch *scratch, struct buf *text)
 {

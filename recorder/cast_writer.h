@@ -16,6 +16,7 @@
 #define RECORDER_CAST_WRITER_H
 
 #include "schema/cast.h"
+#include "schema/gap.h"
 #include "schema/seal.h"
 
 struct cast_writer {
@@ -59,6 +60,13 @@ enum status cast_writer_status(struct cast_writer *w,
 /* The bytes that such a `k` event carries, appended to `out`; nothing for
  * other facts. */
 enum status cast_writer_status_of(struct span json, struct buf *out) MUST_CHECK;
+
+/* A stretch that was not recorded: an `m` event that says so to people, and a
+ * `k` event with `json`, the gap itself. A character begun before it does not
+ * go on behind it. */
+enum status cast_writer_gap(struct cast_writer *w, uint64_t mono_ns,
+    const struct gap *gap, struct span json, struct cast_scratch *scratch,
+    struct buf *text) MUST_CHECK;
 
 /* What is still carried of characters that never became whole. */
 enum status cast_writer_flush(struct cast_writer *w, uint64_t mono_ns,

@@ -33,19 +33,21 @@ enum statement {
 
 /* A row whole. The lists come as the JSON that meta_encode wrote, so that
  * their text is the same everywhere. */
-#define INTO_SESSIONS                                                      \
-    "INTO sessions (id, status, type, user, groups, uid, source,"          \
-    " cluster, namespace, pod, container, command, tty, protocol,"         \
-    " subprotocol, start_us, end_us, exit_code, reason, bytes_stdin,"      \
-    " bytes_stdout, bytes_stderr, file, size, sealed, user_agent,"         \
-    " kubectl_session, kubectl_command, stdin_recorded)"                   \
-    " VALUES (:id, :status, :type, :user,"                                 \
-    " coalesce(json_extract(:facts, '$.groups'), '[]'), :uid, :source,"    \
-    " :cluster, :namespace, :pod, :container,"                             \
-    " coalesce(json_extract(:facts, '$.command'), '[]'), :tty, :protocol," \
-    " :subprotocol, :start_us, :end_us, :exit_code, :reason,"              \
-    " :bytes_stdin, :bytes_stdout, :bytes_stderr, :file, :size, :sealed,"  \
-    " :user_agent, :kubectl_session, :kubectl_command, :stdin_recorded)"
+#define INTO_SESSIONS                                                       \
+    "INTO sessions (id, status, type, user, groups, uid, source,"           \
+    " cluster, namespace, pod, container, command, tty, protocol,"          \
+    " subprotocol, start_us, end_us, exit_code, reason, bytes_stdin,"       \
+    " bytes_stdout, bytes_stderr, file, size, sealed, user_agent,"          \
+    " kubectl_session, kubectl_command, stdin_recorded, record, gap_count," \
+    " gap_bytes)"                                                           \
+    " VALUES (:id, :status, :type, :user,"                                  \
+    " coalesce(json_extract(:facts, '$.groups'), '[]'), :uid, :source,"     \
+    " :cluster, :namespace, :pod, :container,"                              \
+    " coalesce(json_extract(:facts, '$.command'), '[]'), :tty, :protocol,"  \
+    " :subprotocol, :start_us, :end_us, :exit_code, :reason,"               \
+    " :bytes_stdin, :bytes_stdout, :bytes_stderr, :file, :size, :sealed,"   \
+    " :user_agent, :kubectl_session, :kubectl_command, :stdin_recorded,"    \
+    " :record, :gap_count, :gap_bytes)"
 
 static const char *const statement_sql[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -62,7 +64,8 @@ static const char *const statement_sql[STMT_COUNT] = {
         " bytes_stdin = excluded.bytes_stdin,"
         " bytes_stdout = excluded.bytes_stdout,"
         " bytes_stderr = excluded.bytes_stderr, file = excluded.file,"
-        " size = excluded.size, sealed = excluded.sealed",
+        " size = excluded.size, sealed = excluded.sealed,"
+        " gap_count = excluded.gap_count, gap_bytes = excluded.gap_bytes",
     [STMT_REPLACE] = "INSERT OR REPLACE " INTO_SESSIONS,
     [STMT_STATUS] = "SELECT status FROM sessions WHERE id = :id",
     [STMT_ACTIVE] = "SELECT id, file FROM sessions WHERE status = 'active'",
@@ -313,6 +316,7 @@ bind_facts(sqlite3_stmt *stmt, const struct meta *m)
     index_sql_bind_text(stmt, ":kubectl_session", m->kubectl_session);
     index_sql_bind_text(stmt, ":kubectl_command", m->kubectl_command);
     index_sql_bind_int(stmt, ":stdin_recorded", m->stdin_recorded);
+    index_sql_bind_text(stmt, ":record", meta_record_name(m->record));
 }
 
 static int64_t
@@ -332,6 +336,8 @@ bind_outcome(sqlite3_stmt *stmt, const struct meta *m)
         index_sql_bind_int(stmt, ":exit_code", m->exit_code);
     }
     index_sql_bind_text(stmt, ":reason", m->reason);
+    index_sql_bind_int(stmt, ":gap_count", clamped(m->gap_count));
+    index_sql_bind_int(stmt, ":gap_bytes", clamped(m->gap_bytes));
     index_sql_bind_int(stmt, ":bytes_stdin", clamped(m->bytes[STREAM_STDIN]));
     index_sql_bind_int(stmt, ":bytes_stdout", clamped(m->bytes[STREAM_STDOUT]));
     index_sql_bind_int(stmt, ":bytes_stderr", clamped(m->bytes[STREAM_STDERR]));

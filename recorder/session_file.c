@@ -337,12 +337,42 @@ take_status(
     return st == STATUS_OK ? st : error_set(err, st, "no room for a status");
 }
 
+static void
+count_gap(struct meta *m, const struct gap *gap)
+{
+    m->gap_count++;
+    m->gap_bytes += gap_total(gap);
+}
+
+static enum status
+take_gap(struct session_file *s, const struct journal_record *r,
+    const struct gap *gap, struct error *err)
+{
+    const enum status st = cast_writer_gap(
+        &s->writer, r->mono_ns, gap, r->payload, s->env->scratch, &s->text);
+    if (st != STATUS_OK) {
+        return error_set(err, st, "no room for a gap");
+    }
+    count_gap(&s->meta, gap);
+    s->has_data = true;
+    s->is_unindexed = true;
+    return STATUS_OK;
+}
+
 static enum status
 take_note(
     struct session_file *s, const struct journal_record *r, struct error *err)
 {
     struct error why;
-    enum status st = meta_decode(r->payload, &s->meta, &why);
+    struct gap gap;
+    enum status st = gap_decode(r->payload, &gap);
+    if (st == STATUS_OK) {
+        return take_gap(s, r, &gap, err);
+    }
+    if (st == STATUS_NO_MEMORY) {
+        return error_set(err, st, "no memory for a gap");
+    }
+    st = meta_decode(r->payload, &s->meta, &why);
     if (st == STATUS_NO_MEMORY) {
         return error_set(err, st, "%s", why.text);
     }
@@ -850,6 +880,14 @@ replay_line(struct replay *p, struct span line, struct error *err)
     struct cast_event event;
     enum status st = cast_event_decode(line, &p->scratch, &event, err);
     if (st != STATUS_OK || event.code != CAST_FACTS) {
+        return st;
+    }
+    struct gap gap;
+    st = gap_decode(event.data, &gap);
+    if (st == STATUS_OK) {
+        count_gap(&p->session->meta, &gap);
+    }
+    if (st != STATUS_NOT_FOUND) {
         return st;
     }
     st = meta_decode(event.data, &p->session->meta, err);

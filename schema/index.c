@@ -8,8 +8,9 @@
 
 extern const char index_sql_1[];
 extern const char index_sql_2[];
+extern const char index_sql_3[];
 
-static const char *const migrations[] = {index_sql_1, index_sql_2};
+static const char *const migrations[] = {index_sql_1, index_sql_2, index_sql_3};
 static_assert(sizeof migrations / sizeof migrations[0] == INDEX_VERSION,
     "one migration a version");
 

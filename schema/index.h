@@ -3,7 +3,7 @@
 #ifndef SCHEMA_INDEX_H
 #define SCHEMA_INDEX_H
 
-#define INDEX_VERSION 2 /* PRAGMA user_version */
+#define INDEX_VERSION 3 /* PRAGMA user_version */
 #define INDEX_FILE    "index.db"
 
 /* Statements that bring an index from version i to i + 1, to be run in one

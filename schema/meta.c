@@ -208,6 +208,18 @@ meta_protocol_name(enum meta_protocol p)
     return "unknown";
 }
 
+const char *
+meta_record_name(enum meta_record r)
+{
+    switch (r) {
+    case META_REQUIRED:
+        return "required";
+    case META_BEST_EFFORT:
+        return "best-effort";
+    }
+    return "unknown";
+}
+
 bool
 meta_status_parse(const char *word, enum meta_status *out)
 {
@@ -648,6 +660,59 @@ take_bytes(const json_t *v, void *at)
     return STATUS_OK;
 }
 
+static bool
+is_required(const struct meta *m)
+{
+    return m->record == META_REQUIRED;
+}
+
+static enum status
+put_record(const struct meta *m, const void *at, struct buf *out)
+{
+    (void)at;
+    return json_text_encode(span_str(meta_record_name(m->record)), out);
+}
+
+static enum status
+take_record(const json_t *v, void *at)
+{
+    enum meta_record *field = at;
+    const char *word = json_string_value(v);
+    for (int i = META_REQUIRED; i <= META_BEST_EFFORT; i++) {
+        if (word != NULL &&
+            strcmp(word, meta_record_name((enum meta_record)i)) == 0) {
+            *field = (enum meta_record)i;
+            return STATUS_OK;
+        }
+    }
+    return STATUS_INVALID;
+}
+
+static bool
+has_no_gaps(const struct meta *m)
+{
+    return m->gap_count == 0;
+}
+
+static enum status
+put_gaps(const struct meta *m, const void *at, struct buf *out)
+{
+    (void)at;
+    return buf_printf(out, "{\"count\":%" PRIu64 ",\"bytes\":%" PRIu64 "}",
+        m->gap_count, m->gap_bytes);
+}
+
+static enum status
+take_gaps(const json_t *v, void *at)
+{
+    struct meta *m = at;
+    enum status st = take_count(json_object_get(v, "count"), &m->gap_count);
+    if (st == STATUS_OK) {
+        st = take_count(json_object_get(v, "bytes"), &m->gap_bytes);
+    }
+    return st;
+}
+
 /* ---- the table ---- */
 
 enum {
@@ -661,38 +726,43 @@ struct row {
     size_t offset;
     enum status (*put)(const struct meta *m, const void *at, struct buf *out);
     enum status (*take)(const json_t *v, void *at);
+    bool (*is_left_out)(const struct meta *m); /* NULL: never */
 };
 
 #define AT(field) offsetof(struct meta, field)
 static const struct row rows[] = {
-    {"id", IN_OPEN, AT(id), put_id, take_id},
-    {"status", IN_CLOSE, AT(status), put_status, take_status},
-    {"type", IN_OPEN, AT(type), put_type, take_type},
-    {"user", IN_OPEN, AT(user), put_text, take_text},
-    {"groups", IN_OPEN, 0, put_groups, take_groups},
-    {"uid", IN_OPEN, AT(uid), put_text, take_text},
-    {"source", IN_OPEN, AT(source), put_text, take_text},
-    {"cluster", IN_OPEN, AT(cluster), put_text, take_text},
-    {"namespace", IN_OPEN, AT(namespace), put_text, take_text},
-    {"pod", IN_OPEN, AT(pod), put_text, take_text},
-    {"container", IN_OPEN, AT(container), put_text, take_text},
-    {"command", IN_OPEN, 0, put_command, take_command},
-    {"tty", IN_OPEN, AT(tty), put_bool, take_bool},
-    {"protocol", IN_OPEN, AT(protocol), put_protocol, take_protocol},
-    {"subprotocol", IN_CLOSE, AT(subprotocol), put_text, take_text},
-    {"start", IN_OPEN, AT(start_us), put_time, take_time},
-    {"end", IN_CLOSE, AT(end_us), put_end, take_end},
-    {"duration", 0, 0, put_duration, take_nothing},
-    {"exit_code", IN_CLOSE, 0, put_exit, take_exit},
-    {"reason", IN_CLOSE, AT(reason), put_text, take_text},
-    {"bytes", IN_CLOSE, AT(bytes), put_bytes, take_bytes},
-    {"file", 0, AT(file), put_text, take_text},
-    {"size", 0, AT(size), put_count, take_count},
-    {"sealed", 0, AT(sealed), put_bool, take_bool},
-    {"user_agent", IN_OPEN, AT(user_agent), put_text, take_text},
-    {"kubectl_session", IN_OPEN, AT(kubectl_session), put_text, take_text},
-    {"kubectl_command", IN_OPEN, AT(kubectl_command), put_text, take_text},
-    {"stdin_recorded", IN_OPEN, AT(stdin_recorded), put_bool, take_bool},
+    {"id", IN_OPEN, AT(id), put_id, take_id, NULL},
+    {"status", IN_CLOSE, AT(status), put_status, take_status, NULL},
+    {"type", IN_OPEN, AT(type), put_type, take_type, NULL},
+    {"user", IN_OPEN, AT(user), put_text, take_text, NULL},
+    {"groups", IN_OPEN, 0, put_groups, take_groups, NULL},
+    {"uid", IN_OPEN, AT(uid), put_text, take_text, NULL},
+    {"source", IN_OPEN, AT(source), put_text, take_text, NULL},
+    {"cluster", IN_OPEN, AT(cluster), put_text, take_text, NULL},
+    {"namespace", IN_OPEN, AT(namespace), put_text, take_text, NULL},
+    {"pod", IN_OPEN, AT(pod), put_text, take_text, NULL},
+    {"container", IN_OPEN, AT(container), put_text, take_text, NULL},
+    {"command", IN_OPEN, 0, put_command, take_command, NULL},
+    {"tty", IN_OPEN, AT(tty), put_bool, take_bool, NULL},
+    {"protocol", IN_OPEN, AT(protocol), put_protocol, take_protocol, NULL},
+    {"subprotocol", IN_CLOSE, AT(subprotocol), put_text, take_text, NULL},
+    {"start", IN_OPEN, AT(start_us), put_time, take_time, NULL},
+    {"end", IN_CLOSE, AT(end_us), put_end, take_end, NULL},
+    {"duration", 0, 0, put_duration, take_nothing, NULL},
+    {"exit_code", IN_CLOSE, 0, put_exit, take_exit, NULL},
+    {"reason", IN_CLOSE, AT(reason), put_text, take_text, NULL},
+    {"bytes", IN_CLOSE, AT(bytes), put_bytes, take_bytes, NULL},
+    {"gaps", IN_CLOSE, 0, put_gaps, take_gaps, has_no_gaps},
+    {"file", 0, AT(file), put_text, take_text, NULL},
+    {"size", 0, AT(size), put_count, take_count, NULL},
+    {"sealed", 0, AT(sealed), put_bool, take_bool, NULL},
+    {"user_agent", IN_OPEN, AT(user_agent), put_text, take_text, NULL},
+    {"kubectl_session", IN_OPEN, AT(kubectl_session), put_text, take_text,
+        NULL},
+    {"kubectl_command", IN_OPEN, AT(kubectl_command), put_text, take_text,
+        NULL},
+    {"stdin_recorded", IN_OPEN, AT(stdin_recorded), put_bool, take_bool, NULL},
+    {"record", IN_OPEN, AT(record), put_record, take_record, is_required},
 };
 #undef AT
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
@@ -718,7 +788,8 @@ meta_encode(const struct meta *m, enum meta_part part, struct buf *out)
     enum status st = STATUS_OK;
     for (size_t i = 0; st == STATUS_OK && i < ROW_COUNT; i++) {
         const struct row *row = &rows[i];
-        if (!is_in(row, part)) {
+        if (!is_in(row, part) ||
+            (row->is_left_out != NULL && row->is_left_out(m))) {
             continue;
         }
         st = buf_printf(out, "%s%s\":", before, row->name);

@@ -30,6 +30,11 @@ enum meta_protocol {
     META_WEBSOCKET
 };
 
+enum meta_record {
+    META_REQUIRED,    /* it is recorded, or it does not run */
+    META_BEST_EFFORT, /* it runs on unrecorded, and tells of the gap */
+};
+
 struct meta {
     struct uuid id;
     enum meta_status status;
@@ -49,6 +54,7 @@ struct meta {
     size_t command_count;
     bool tty;
     bool stdin_recorded; /* whether policy had input recorded */
+    enum meta_record record;
     enum meta_protocol protocol;
     char *subprotocol; /* "v5.channel.k8s.io"; "v4.channel.k8s.io" of SPDY */
     char *kubectl_session; /* Kubectl-Session, a claim of the client */
@@ -59,9 +65,11 @@ struct meta {
     int exit_code;
     char *reason; /* why refused or failed, who ended it */
     uint64_t bytes[STREAM_COUNT];
-    char *file;    /* relative to the state folder; "" when none */
-    uint64_t size; /* of that file, bytes */
-    bool sealed;   /* the recording is finished and signed */
+    uint64_t gap_count; /* stretches that were not recorded, see gap.h */
+    uint64_t gap_bytes; /* what passed in them */
+    char *file;         /* relative to the state folder; "" when none */
+    uint64_t size;      /* of that file, bytes */
+    bool sealed;        /* the recording is finished and signed */
 };
 
 void meta_init(struct meta *m); /* every string "", all else zero */
@@ -86,7 +94,8 @@ void meta_list_free(char ***list, size_t *count);
 /* Which names are written. */
 enum meta_part {
     META_PART_OPEN,  /* what is known before the session starts */
-    META_PART_CLOSE, /* status, exit_code, reason, end, bytes, subprotocol */
+    META_PART_CLOSE, /* status, exit_code, reason, end, bytes, gaps,
+                      * subprotocol */
     META_PART_ALL,   /* everything, for `--json` and the last `k` event */
 };
 /* Appends one JSON object, no newline. */
@@ -102,6 +111,7 @@ enum status meta_decode(
 const char *meta_status_name(enum meta_status s);
 const char *meta_type_name(enum meta_type t); /* "port-forward" */
 const char *meta_protocol_name(enum meta_protocol p);
+const char *meta_record_name(enum meta_record r);
 bool meta_status_parse(const char *word, enum meta_status *out);
 bool meta_type_parse(const char *word, enum meta_type *out);
 

@@ -250,15 +250,16 @@ class Flood(threading.Thread):
 
     BLOCK = 32768
 
-    def __init__(self, talk, size):
+    def __init__(self, talk, size, is_last=True):
         super().__init__(daemon=True)
         self.talk = talk
+        self.is_last = is_last  # the session ends behind it
         self.count = size // self.BLOCK
         self.start()
 
     @classmethod
     def block(cls, number):
-        return number.to_bytes(8, "big") * (cls.BLOCK // 8)
+        return b"%015d\n" % number * (cls.BLOCK // 16)
 
     @classmethod
     def expected(cls, size):
@@ -270,8 +271,9 @@ class Flood(threading.Thread):
         try:
             for number in range(self.count):
                 self.talk.send(said(1, self.block(number)))
-            self.talk.send(SUCCESS + SERVER_CLOSE)
-            self.talk.server.tls.end()
+            if self.is_last:
+                self.talk.send(SUCCESS + SERVER_CLOSE)
+                self.talk.server.tls.end()
         except OSError:
             pass
 

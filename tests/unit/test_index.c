@@ -56,7 +56,7 @@ ask(const char *sql, char *out, size_t cap)
     "', 'exec', 'alice', '" groups                                            \
     "', '', '', '', 'shop', 'web-0', '', '[\"sh\"]', " tty                    \
     ", 'spdy', '', 1764024236000001, NULL, NULL, '', 0, 0, 0, '', 0, 0, '', " \
-    "'', '', 0)"
+    "'', '', 0, 'required', 0, 0)"
 
 static void
 versions_are_numbered_by_the_migrations(void **state)

@@ -95,7 +95,7 @@ test_open(void **state)
     assert_int_equal(stat(s->path, &sb), 0);
     assert_int_equal(sb.st_mode & 0777, 0600);
     assert_row(s, "PRAGMA journal_mode", "wal");
-    assert_row(s, "PRAGMA user_version", "2");
+    assert_row(s, "PRAGMA user_version", "3");
     index_db_close(&s->db);
     assert_int_equal(
         index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_OK);
@@ -238,7 +238,7 @@ test_migrated(void **state)
         assert_int_equal(
             index_db_open(s->path, &s->db, &is_partial, NULL), STATUS_OK);
         assert_int_equal(is_partial, !has_row);
-        assert_row(s, "PRAGMA user_version", "2");
+        assert_row(s, "PRAGMA user_version", "3");
     }
 }
 

@@ -102,12 +102,13 @@ teardown(void **state)
 }
 
 static struct tap *
-open_tap(bool records_stdin)
+open_tap_with(bool records_stdin, enum meta_record record)
 {
     struct tap *t = NULL;
     struct meta m;
     meta_init(&m);
     m.stdin_recorded = records_stdin;
+    m.record = record;
     assert_int_equal(meta_set(&m.user, SPAN_LIT("jane")), STATUS_OK);
     assert_int_equal(
         tap_open(NULL, &clock_fake, &metrics, &m, &t, NULL), STATUS_OK);
@@ -116,6 +117,12 @@ open_tap(bool records_stdin)
     expect_last_has(tap_id(t));
     expect_heard("open 0 0\n");
     return t;
+}
+
+static struct tap *
+open_tap(bool records_stdin)
+{
+    return open_tap_with(records_stdin, META_REQUIRED);
 }
 
 static bool
@@ -148,7 +155,7 @@ every_fact_has_its_record(void **state)
     assert_true(say(t, FROM_SERVER, CHANNEL_ERROR, "{}"));
     assert_true(tap_has_status(t));
     expect_heard("status 0 128 7b 7d\n");
-    tap_close(&t, META_COMPLETE, "");
+    (void)tap_close(&t, META_COMPLETE, "");
     assert_null(t);
     expect_heard("close 0 128\n");
     expect_last_has("\"stdin\":1");
@@ -173,7 +180,7 @@ input_that_policy_keeps_out_is_only_counted(void **state)
     tap_count(t, STREAM_STDOUT, 10);
     assert_int_equal(tap_meta(t)->bytes[STREAM_STDOUT], 10);
     expect_heard("");
-    tap_close(&t, META_COMPLETE, "");
+    (void)tap_close(&t, META_COMPLETE, "");
 }
 
 static void
@@ -193,7 +200,7 @@ empty_data_and_bare_ends_make_no_record(void **state)
     assert_true(tap_has_status(t));
     assert_false(recorded);
     expect_heard("");
-    tap_close(&t, META_COMPLETE, "");
+    (void)tap_close(&t, META_COMPLETE, "");
 }
 
 static void
@@ -207,7 +214,7 @@ a_full_journal_is_told(void **state)
         .bytes = SPAN_LIT("x")};
     answer = STATUS_LIMIT;
     assert_int_equal(tap_fact(t, FROM_SERVER, &fact, &recorded), STATUS_LIMIT);
-    tap_close(&t, META_FAILED, "the session could not be recorded");
+    (void)tap_close(&t, META_FAILED, "the session could not be recorded");
     assert_null(t);
     assert_int_equal(metrics.values[METRIC_SESSIONS_FAILED], 1);
     struct meta m;
@@ -223,11 +230,109 @@ the_reason_is_in_the_close(void **state)
 {
     (void)state;
     struct tap *t = open_tap(true);
-    tap_close(&t, META_REFUSED, "403: no");
+    (void)tap_close(&t, META_REFUSED, "403: no");
     expect_heard("close 0 128\n");
     expect_last_has("\"reason\":\"403: no\"");
     assert_int_equal(metrics.values[METRIC_SESSIONS_REFUSED], 1);
-    tap_close(&t, META_REFUSED, ""); /* NULL is fine */
+    (void)tap_close(&t, META_REFUSED, ""); /* NULL is fine */
+    expect_heard("");
+}
+
+static void
+a_gap_is_told_before_what_comes_next(void **state)
+{
+    (void)state;
+    struct tap *t = open_tap_with(false, META_BEST_EFFORT);
+    assert_false(tap_is_required(t));
+    assert_true(say(t, FROM_SERVER, CHANNEL_STDOUT, "a"));
+    expect_heard("data 1 128 61\n");
+    tap_gap_begin(t, "disk full");
+    tap_gap_begin(t, "and more"); /* it is one */
+    assert_false(say(t, FROM_SERVER, CHANNEL_STDOUT, "lost"));
+    assert_false(say(t, FROM_SERVER, CHANNEL_STDERR, "too"));
+    assert_false(say(t, FROM_CLIENT, CHANNEL_STDIN, "kept out anyway"));
+    expect_heard("");
+    assert_int_equal(tap_gap_end(t), STATUS_OK);
+    assert_false(tap_is_in_gap(t));
+    expect_last_has("{\"gap\":{\"stdin\":0,\"stdout\":4,\"stderr\":3,"
+                    "\"seconds\":0.000,\"reason\":\"disk full\"}}");
+    buf_clear(&heard);
+    assert_true(say(t, FROM_SERVER, CHANNEL_STDOUT, "b"));
+    expect_heard("data 1 128 62\n");
+    assert_true(tap_close(&t, META_COMPLETE, ""));
+    expect_last_has("\"stdout\":6"); /* all that passed */
+    expect_last_has("\"gaps\":{\"count\":1,\"bytes\":7}");
+    assert_int_equal(metrics.values[METRIC_GAPS], 1);
+    assert_int_equal(metrics.values[METRIC_GAP_BYTES], 7);
+}
+
+static void
+a_gap_without_bytes_is_none(void **state)
+{
+    (void)state;
+    struct tap *t = open_tap_with(false, META_BEST_EFFORT);
+    tap_gap_begin(t, "disk full");
+    assert_true(tap_close(&t, META_COMPLETE, ""));
+    expect_heard("close 0 128\n");
+    assert_int_equal(metrics.values[METRIC_GAPS], 0);
+}
+
+static void
+how_it_ended_is_kept_from_the_gap(void **state)
+{
+    (void)state;
+    struct tap *t = open_tap_with(false, META_BEST_EFFORT);
+    bool recorded = false;
+    const struct channel_fact size = {
+        .kind = CHANNEL_SIZE, .width = 80, .height = 24};
+    tap_gap_begin(t, "disk full");
+    assert_int_equal(tap_fact(t, FROM_CLIENT, &size, &recorded), STATUS_OK);
+    assert_false(say(t, FROM_SERVER, CHANNEL_ERROR, "{}"));
+    assert_false(recorded);
+    expect_heard("status 0 128 7b 7d\n");
+    assert_int_equal(tap_gap_end(t), STATUS_OK);
+    expect_heard("resize 0 128 00 50 00 18\n");
+    assert_true(tap_close(&t, META_COMPLETE, ""));
+}
+
+static void
+a_session_may_begin_in_a_gap(void **state)
+{
+    (void)state;
+    struct tap *t = NULL;
+    struct meta m;
+    meta_init(&m);
+    m.record = META_BEST_EFFORT;
+    answer = STATUS_LIMIT;
+    assert_int_equal(
+        tap_open(NULL, &clock_fake, &metrics, &m, &t, NULL), STATUS_OK);
+    assert_true(tap_is_in_gap(t));
+    assert_false(say(t, FROM_SERVER, CHANNEL_STDOUT, "x"));
+    assert_int_equal(tap_gap_end(t), STATUS_LIMIT);
+    assert_true(tap_is_in_gap(t));
+    answer = STATUS_OK;
+    assert_int_equal(tap_gap_end(t), STATUS_OK);
+    expect_heard("open 0 0\nnote 0 128 7b 22 67 61 70 22 3a 7b 22 73 74 64 69 "
+                 "6e 22 3a 30 2c 22 73 74 64 6f 75 74 22 3a 31 2c 22 73 74 64 "
+                 "65 72 72 22 3a 30 2c 22 73 65 63 6f 6e 64 73 22 3a 30 2e 30 "
+                 "30 30 2c 22 72 65 61 73 6f 6e 22 3a 22 74 68 65 20 73 65 73 "
+                 "73 69 6f 6e 20 6a 6f 75 72 6e 61 6c 20 68 61 73 20 6e 6f 20 "
+                 "72 6f 6f 6d 22 7d 7d\n");
+    assert_true(tap_close(&t, META_COMPLETE, ""));
+}
+
+static void
+nobody_hears_of_a_session_that_never_was_recorded(void **state)
+{
+    (void)state;
+    struct tap *t = NULL;
+    struct meta m;
+    meta_init(&m);
+    m.record = META_BEST_EFFORT;
+    answer = STATUS_LIMIT;
+    assert_int_equal(
+        tap_open(NULL, &clock_fake, &metrics, &m, &t, NULL), STATUS_OK);
+    assert_false(tap_close(&t, META_COMPLETE, "")); /* but this is told */
     expect_heard("");
 }
 
@@ -245,6 +350,16 @@ main(void)
             a_full_journal_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(
             the_reason_is_in_the_close, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_gap_is_told_before_what_comes_next, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_gap_without_bytes_is_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            how_it_ended_is_kept_from_the_gap, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_session_may_begin_in_a_gap, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            nobody_hears_of_a_session_that_never_was_recorded, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
