@@ -189,7 +189,6 @@ show_file(const struct meta *m)
 }
 
 static enum status
-<<<<<<< HEAD
 show_hold(const struct query_note *hold)
 {
     char since[CLOCK_TEXT_MAX];
@@ -206,10 +205,7 @@ show_hold(const struct query_note *hold)
 }
 
 static enum status
-show_all(const struct meta *m)
-=======
 show_all(const struct meta *m, const char *path)
->>>>>>> 9932397 (session: go on unrecorded where policy lets it, and tell of the gap)
 {
     char id[UUID_TEXT_LEN + 1];
     uuid_format(&m->id, id);

@@ -702,6 +702,10 @@ struct step {
     const char *text;
 };
 
+#define GAP                                             \
+    "{\"gap\":{\"stdin\":0,\"stdout\":40,\"stderr\":2," \
+    "\"seconds\":1.500,\"reason\":\"the disk is full\"}}"
+
 /* Every kind of state that a crash could lose. */
 static const struct step steps[] = {
     {JOURNAL_DATA, STREAM_STDOUT, "one\n"},
@@ -713,7 +717,8 @@ static const struct step steps[] = {
     {JOURNAL_RESIZE, STREAM_STDIN, "\x00\x64\x00\x28"},
     {JOURNAL_DATA, STREAM_STDIN, "typed"},
     {JOURNAL_RESIZE, STREAM_STDIN, "\x00\x64\x00\x28"},
-    {JOURNAL_DATA, STREAM_STDERR, "three"},
+    {JOURNAL_DATA, STREAM_STDERR, "three\xF0\x9F"},
+    {JOURNAL_NOTE, STREAM_STDIN, GAP},
     {JOURNAL_STATUS, STREAM_STDIN, "{\"metadata\":{},\"sta"},
     {JOURNAL_STATUS, STREAM_STDIN, "tus\":\"Success\"}"},
     {JOURNAL_CLOSE, STREAM_STDIN, CLOSED},
@@ -752,7 +757,43 @@ run_steps(struct world *w, const char *facts, size_t crash, unsigned seals)
     assert_index(w, &id, "status", "complete");
     assert_index(w, &id, "exit_code", "0");
     assert_index(w, &id, "subprotocol", "v5.channel.k8s.io");
+    assert_index(w, &id, "gap_count", "1");
+    assert_index(w, &id, "gap_bytes", "42");
     return read_recording(w, &id);
+}
+
+/* A begun character does not go on behind a gap; and one that nothing follows
+ * is told as well. */
+static void
+test_gap(void **state)
+{
+    struct world *w = *state;
+    struct journal_maker *j = &w->journal;
+    const struct uuid id = new_id();
+    const uint64_t s = journal_maker_open_session(
+        j, &id, START_US, "\"record\":\"best-effort\"");
+    journal_maker_data(j, s, STREAM_STDOUT, "a\xE2\x82");
+    journal_maker_note(j, JOURNAL_NOTE, s, GAP);
+    journal_maker_data(j, s, STREAM_STDOUT, "\xACz");
+    journal_maker_note(j, JOURNAL_NOTE, s, GAP);
+    journal_maker_note(j, JOURNAL_CLOSE, s, CLOSED);
+    read_all(w);
+    struct recording r = read_recording(w, &id);
+    static const char marker[] =
+        "[0.000000, \"m\", \"gap: 42 bytes of output were not recorded in "
+        "1.5 s: the disk is full\"]\n";
+    const char *first = strstr(r.text, marker);
+    assert_non_null(strstr(r.text, "[0.000000, \"b\", \"4oI=\"]\n"));
+    assert_non_null(first);
+    const char *behind = strstr(first, "[0.000000, \"b\", \"rHo=\"]\n");
+    assert_non_null(behind);
+    assert_non_null(strstr(behind, marker));
+    assert_non_null(
+        strstr(behind, "\\\"gaps\\\":{\\\"count\\\":2,\\\"bytes\\\":84}"));
+    assert_index(w, &id, "record", "best-effort");
+    assert_index(w, &id, "gap_count", "2");
+    assert_index(w, &id, "gap_bytes", "84");
+    recording_free(&r);
 }
 
 /* The id differs, and so does the file's name. */
@@ -1105,6 +1146,7 @@ main(void)
         SCENARIO(test_many_ends),
         SCENARIO(test_ends_wait_in_the_journal),
         SCENARIO(test_large),
+        SCENARIO(test_gap),
         SCENARIO(test_crash_after_every_step),
         SCENARIO(test_torn_file),
         SCENARIO(test_damaged_file),

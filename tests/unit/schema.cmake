@@ -12,6 +12,7 @@ add_test(NAME unit.json_text_portable COMMAND test_json_text_portable)
 set_tests_properties(unit.json_text_portable
   PROPERTIES LABELS unit TIMEOUT 120)
 kubetape_unit_test(meta schema)
+kubetape_unit_test(gap schema)
 kubetape_unit_test(control schema)
 kubetape_unit_test(cast schema)
 kubetape_unit_test(seal schema)
