@@ -166,7 +166,7 @@ show_gaps(const struct meta *m, const char *path)
         return;
     }
     while (cast_reader_next(r, &e, NULL) == STATUS_OK) {
-        if (e.code == CAST_FACTS && gap_decode(e.data, &gap)) {
+        if (e.code == CAST_FACTS && gap_decode(e.data, &gap) == STATUS_OK) {
             show_gap(&gap, e.time_us);
         }
     }
