@@ -175,7 +175,8 @@ class Rules(Store):
         rounds = 0
         while stage.files():
             stage.start()
-            time.sleep(pause.random() * 0.05)
+            # Longer and longer, so that a slow machine comes to an end, too.
+            time.sleep(pause.random() * 0.05 * (1 + rounds / 10))
             stage.kill()
             gone = {leaf["id"] for leaf in stage.leaves("tombstone")}
             self.assertEqual(old - gone - stage.files(), set())
