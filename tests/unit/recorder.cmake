@@ -15,6 +15,7 @@ kubetape_unit_test(put_away recorder_core)
 kubetape_unit_test(seal_key recorder_core)
 kubetape_unit_test(retention recorder_core)
 kubetape_unit_test(session_table recorder_core)
+kubetape_unit_test(recording_facts recorder_core recording_maker)
 kubetape_unit_test(store_walk recorder_core)
 kubetape_unit_test(upkeep recorder_core)
 
