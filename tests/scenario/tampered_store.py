@@ -44,12 +44,14 @@ def wait_for(what, claim):
 class Recorder:
     """A recorder on a store, from ready to stopped."""
 
-    def __init__(self, state):
+    def __init__(self, state, *more):
         self.config = state.with_suffix(".yaml")
         self.config.write_text(f"state: {state}\n"
                                "upstream: {kubeconfig: /nowhere}\n"
                                "log: {level: warn}\n"
-                               "recorder: {seal_interval_ms: 200}\n")
+                               "recorder: {" +
+                               ", ".join(["seal_interval_ms: 200", *more]) +
+                               "}\n")
         ready, theirs = os.pipe()
         self.process = subprocess.Popen(
             [BIN / "kubetape-recorder", "--config", self.config,
@@ -88,11 +90,11 @@ def rows(state):
         return dict(db.execute("SELECT id, status FROM sessions"))
 
 
-def record(state, *kinds):
+def record(state, *kinds, config=()):
     """Ends all of them, by the real recorder; returns their IDs."""
     scene = Scene(state, *kinds)
     scene.end()
-    recorder = Recorder(state)
+    recorder = Recorder(state, *config)
     wait_for("sessions to be recorded", lambda: all(
         rows(state).get(i, "active") != "active" for i in scene.ids))
     recorder.end()

@@ -14,6 +14,8 @@ import tampered_store as t
 from tampered_store import (Key, Recorder, Scene, Store, cut, flip, groups,
                             recompress, seals, tape, text_of)
 
+RECIPIENT = ("age1xmwwc06ly3ee5rytxm9mflaz2u56jjj36s0mypdrwsvlul66mv4q47ry"
+             "ef")
 NOT_THE_FILE = "is not the file that line {line} of the ledger tells of"
 ALTERED = NOT_THE_FILE + ": its bytes were altered"
 
@@ -717,6 +719,37 @@ class Tampering(unittest.TestCase):
                 self.assertIn(words, said)
         self.assertEqual(1, self.verify_export(text, "--seals", other)[0])
         self.assertEqual(0, self.verify_export(other_text, "--seals", other)[0])
+
+    # -- encrypted --
+
+    def test_encrypted(self):
+        """No private key anywhere: the ledger's digest of the file."""
+        with t.folder() as folder:
+            state = folder / "state"
+            state.mkdir()
+            one, other = t.record(state, "short", "short", config=[
+                f"encrypt_to: [{RECIPIENT}]"])
+            store = Store(state)
+            self.green(store, "2 encrypted (by their files' digests alone)")
+            code, said = tape("verify", "--state", state, one)
+            self.assertEqual(0, code, said)
+            self.assertIn("as recorded: the encrypted file is the one", said)
+            paths = [next(state.glob(f"recordings/*/*/*/{i}.cast.zst.age"))
+                     for i in (one, other)]
+            flip(paths[0], 400)
+            code, said = store.verify()
+            self.assertEqual(1, code, said)
+            self.assertIn(f"{one}: recordings/", said)
+            self.assertIn("of the ledger tells of: its bytes were altered",
+                          said)
+            code, said = tape("verify", "--state", state, one)
+            self.assertEqual(1, code, said)
+            shutil.copy(paths[1], paths[0])
+            self.assertEqual(1, store.verify()[0])
+            paths[0].unlink()
+            code, said = store.verify()
+            self.assertEqual(1, code, said)
+            self.assertIn("is missing, of which line", said)
 
     # -- whoever holds the key --
 
