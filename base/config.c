@@ -415,6 +415,7 @@ set_value(struct reader *r, const struct config_key *key,
     case CONFIG_CHOICES:
         return set_choices(r, key, node);
     case CONFIG_NAMES:
+    case CONFIG_PATHS:
         return set_names(r, key, node);
     case CONFIG_RECIPIENTS:
         return set_recipients(r, key, node);
@@ -524,7 +525,8 @@ set_default(struct reader *r, const struct config_key *key)
     }
     const bool is_list =
         key->type == CONFIG_CHOICES || key->type == CONFIG_NAMES ||
-        key->type == CONFIG_RECIPIENTS || key->type == CONFIG_RULES;
+        key->type == CONFIG_PATHS || key->type == CONFIG_RECIPIENTS ||
+        key->type == CONFIG_RULES;
     return set_value(r, key, is_list ? &list : &word);
 }
 
@@ -631,9 +633,14 @@ make_paths_absolute(const struct reader *r)
     }
     enum status st = make_absolute(r, &r->config->state, here);
     for (size_t i = 0; st == STATUS_OK && i < config_key_count; i++) {
-        if (config_keys[i].type == CONFIG_PATH) {
-            st = make_absolute(
-                r, field(r->config, config_keys[i].offset), r->config->state);
+        const struct config_key *key = &config_keys[i];
+        char **paths = field(r->config, key->offset);
+        size_t count = key->type == CONFIG_PATH ? 1 : 0;
+        if (key->type == CONFIG_PATHS) {
+            count = *(size_t *)field(r->config, key->count_offset);
+        }
+        for (size_t j = 0; st == STATUS_OK && j < count; j++) {
+            st = make_absolute(r, &paths[j], r->config->state);
         }
     }
     return st;
@@ -691,6 +698,22 @@ config_load(const char *path, struct config **out, struct error *err)
     return st;
 }
 
+static void
+free_texts(struct config *c, const struct config_key *key)
+{
+    char **texts = field(c, key->offset);
+    size_t count = 0;
+    if (key->type == CONFIG_TEXT || key->type == CONFIG_PATH ||
+        key->type == CONFIG_ADDRESS) {
+        count = 1;
+    } else if (key->type == CONFIG_NAMES || key->type == CONFIG_PATHS) {
+        count = *(size_t *)field(c, key->count_offset);
+    }
+    for (size_t i = 0; i < count; i++) {
+        free(texts[i]);
+    }
+}
+
 void
 config_free(struct config **c)
 {
@@ -698,14 +721,7 @@ config_free(struct config **c)
         return;
     }
     for (size_t i = 0; i < config_key_count; i++) {
-        const enum config_type type = config_keys[i].type;
-        if (type == CONFIG_TEXT || type == CONFIG_PATH ||
-            type == CONFIG_ADDRESS) {
-            free(*(char **)field(*c, config_keys[i].offset));
-        }
-    }
-    for (size_t i = 0; i < (*c)->tls.name_count; i++) {
-        free((*c)->tls.names[i]);
+        free_texts(*c, &config_keys[i]);
     }
     free(*c);
     *c = NULL;

@@ -29,9 +29,10 @@ enum config_record {
     CONFIG_RECORD_BEST_EFFORT
 };
 
-#define CONFIG_NAMES_MAX      32
-#define CONFIG_RECIPIENTS_MAX 16
-#define CONFIG_FILE_MAX       (1u << 20)
+#define CONFIG_NAMES_MAX       32
+#define CONFIG_RECIPIENTS_MAX  16
+#define CONFIG_FILE_MAX        (1u << 20)
+#define CONFIG_FORMER_KEYS_MAX 8
 
 /* No text is NULL: one that was not given and has no default is "". */
 struct config {
@@ -74,6 +75,8 @@ struct config {
         /* recorder.encrypt_to: age1…; none: recordings stay in the clear */
         struct age_recipient encrypt_to[CONFIG_RECIPIENTS_MAX];
         size_t encrypt_to_count;
+        char *former_keys[CONFIG_FORMER_KEYS_MAX]; /* recorder.former_keys: */
+        size_t former_key_count; /* PEM of keys that signed before */
     } recorder;
     struct {
         bool stdin_tty;     /* record.stdin: never|non-tty|always, default */

@@ -17,6 +17,7 @@ enum config_type {
     CONFIG_CHOICE,     /* an enum, by one of the words */
     CONFIG_CHOICES,    /* an enum's array and size_t: words, each once */
     CONFIG_NAMES,      /* a char *'s array and size_t: 0 to max texts */
+    CONFIG_PATHS,      /* the same, each relative to the state folder */
     CONFIG_RECIPIENTS, /* a struct age_recipient's array and size_t */
     CONFIG_STDIN,      /* two bools: tty, non-tty; a word gives both */
     CONFIG_RULES,      /* struct config_retention: a list of 0 to max rules */

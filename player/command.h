@@ -73,6 +73,7 @@ bool command_may_colour(FILE *file);
 int cmd_export(const struct command *, int, char **, struct error *);
 int cmd_hold(const struct command *, int, char **, struct error *);
 int cmd_kubeconfig(const struct command *, int, char **, struct error *);
+int cmd_ledger(const struct command *, int, char **, struct error *);
 int cmd_ls(const struct command *, int, char **, struct error *);
 int cmd_play(const struct command *, int, char **, struct error *);
 int cmd_prune(const struct command *, int, char **, struct error *);

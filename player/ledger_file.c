@@ -26,6 +26,12 @@ read_checkpoint(struct ledger_file *f, const char *dir, struct error *err)
     if (st == STATUS_OK) {
         st = file_read(path, &f->note, err);
     }
+    if (st == STATUS_NOT_FOUND) {
+        return error_set(err, st,
+            "there is no ledger: %s is missing, which the recorder makes when "
+            "it starts",
+            path);
+    }
     if (st == STATUS_OK) {
         st = checkpoint_parse(buf_view(&f->note), &f->checkpoint, err);
         st = st == STATUS_OK ? st : error_in(err, st, "%s", path);

@@ -63,6 +63,18 @@ const struct command commands[] = {
         "whether the ledger itself was rolled back or rewritten.\n\n"
         "Exit code 0: as recorded; 1: something is wrong; 3: could not tell.",
         0, 1, cmd_verify},
+    {"ledger", "ledger checkpoint | key | prove ID",
+        "Print what of the ledger is worth keeping elsewhere",
+        "checkpoint  the signed size and root of the ledger: kept elsewhere, "
+        "it\n"
+        "            shows later whether anything was removed or replaced\n"
+        "            (verify --all --checkpoint)\n"
+        "key         the key that signed it, as Go's note.NewVerifier takes "
+        "it\n"
+        "prove ID    a C2SP tlog-proof that a recording is in the ledger, "
+        "with\n"
+        "            its leaf; it can be checked without the ledger",
+        1, 2, cmd_ledger},
     {"hold", "hold ID --reason R", "Keep a recording whatever the rules say",
         "No rule removes it until it is released. Who held it, when and why "
         "is\n"

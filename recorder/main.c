@@ -39,6 +39,8 @@ struct program {
     struct log log;
     struct loop *loop;
     struct signer *signer;
+    struct signer *former[CONFIG_FORMER_KEYS_MAX];
+    size_t former_count;
     struct recorder *recorder;
     struct watch *watch;
     struct loop_signal *signals[3];
@@ -178,6 +180,18 @@ on_stop(void *ctx)
     loop_stop(p->loop);
 }
 
+static bool
+has_same_former_keys(const struct config *a, const struct config *b)
+{
+    const size_t count = a->recorder.former_key_count;
+    bool is_same = count == b->recorder.former_key_count;
+    for (size_t i = 0; i < count && is_same; i++) {
+        is_same =
+            strcmp(a->recorder.former_keys[i], b->recorder.former_keys[i]) == 0;
+    }
+    return is_same;
+}
+
 static void
 on_reload(void *ctx)
 {
@@ -194,9 +208,10 @@ on_reload(void *ctx)
     upkeep_set_rules(recorder_upkeep(p->recorder), &config->retention);
     recorder_set_recipients(p->recorder, recipients_of(config));
     if (strcmp(config->state, p->config->state) != 0 ||
-        strcmp(config->recorder.key, p->config->recorder.key) != 0) {
+        strcmp(config->recorder.key, p->config->recorder.key) != 0 ||
+        !has_same_former_keys(config, p->config)) {
         log_event(&p->log, LOG_WARN, "config.needs_restart",
-            LOG_S("keys", "state, recorder.key"));
+            LOG_S("keys", "state, recorder.key, recorder.former_keys"));
     }
     config_free(&config);
     log_event(
@@ -221,16 +236,31 @@ open_signals(struct program *p, struct error *err)
 /* --- start and stop ------------------------------------------------------ */
 
 static enum status
+load_keys(struct program *p, struct error *err)
+{
+    const struct config *c = p->config;
+    enum status st = seal_key_load(c->state, c->recorder.key, &p->signer, err);
+    for (size_t i = 0; i < c->recorder.former_key_count && st == STATUS_OK;
+         i++) {
+        st = seal_key_load_former(
+            c->state, c->recorder.former_keys[i], &p->former[i], err);
+        p->former_count += st == STATUS_OK ? 1 : 0;
+    }
+    return st;
+}
+
+static enum status
 open_recorder(struct program *p, struct error *err)
 {
-    enum status st = seal_key_load(
-        p->config->state, p->config->recorder.key, &p->signer, err);
+    const enum status st = load_keys(p, err);
     if (st != STATUS_OK) {
         return st;
     }
     const struct recorder_options options = {
         .state_dir = p->config->state,
         .signer = p->signer,
+        .former = (const struct signer *const *)p->former,
+        .former_count = p->former_count,
         .clock = &clock_system,
         .log = &p->log,
         .seal_interval_ms = p->config->recorder.seal_interval_ms,
@@ -273,6 +303,9 @@ stop(struct program *p)
     recorder_free(&p->recorder);
     loop_free(&p->loop);
     signer_free(&p->signer);
+    for (size_t i = 0; i < p->former_count; i++) {
+        signer_free(&p->former[i]);
+    }
     config_free(&p->config);
     if (p->lock_fd >= 0) {
         (void)close(p->lock_fd); /* gives the lock back */

@@ -108,6 +108,7 @@ every_key_is_read(void **state)
                              "  timeout_ms: 600000\n"
                              "  seal_interval_ms: 100\n"
                              "  key: seal.pem\n"
+                             "  former_keys: [old.pem, /etc/older.pem]\n"
                              "record:\n"
                              "  stdin: always\n"
                              "retention:\n"
@@ -125,6 +126,10 @@ every_key_is_read(void **state)
     assert_int_equal(c->workers, 8);
     assert_string_equal(c->tls.cert, "/var/lib/kubetape/tls/own.pem");
     assert_string_equal(c->tls.key, "/etc/key.pem");
+    assert_int_equal(c->recorder.former_key_count, 2);
+    assert_string_equal(
+        c->recorder.former_keys[0], "/var/lib/kubetape/old.pem");
+    assert_string_equal(c->recorder.former_keys[1], "/etc/older.pem");
     assert_int_equal(c->tls.name_count, 2);
     assert_string_equal(c->tls.names[1], "10.0.0.1");
     assert_string_equal(
@@ -561,6 +566,7 @@ check_property(const json_t *property, const struct config_key *key)
         break;
     case CONFIG_NAMES:
     case CONFIG_RECIPIENTS:
+    case CONFIG_PATHS:
         check_type(property, "array");
         check_range(property, key, "minItems", "maxItems");
         check_type(json_object_get(property, "items"), "string");
