@@ -252,7 +252,7 @@ load_keys(struct program *p, struct error *err)
 static enum status
 open_recorder(struct program *p, struct error *err)
 {
-    const enum status st = load_keys(p, err);
+    enum status st = load_keys(p, err);
     if (st != STATUS_OK) {
         return st;
     }

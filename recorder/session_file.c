@@ -47,6 +47,7 @@ struct session_file {
     uint64_t first_output_mono_ns; /* when it happened, by its record */
     bool has_data;
     bool is_unindexed;
+    bool has_row; /* that a restart would find it by */
 };
 
 /* Which states may follow which; STYLE "State machines". */
@@ -1015,6 +1016,9 @@ session_file_key(const struct session_file *s)
 uint64_t
 session_file_needs(const struct session_file *s)
 {
+    if (!s->has_row) {
+        return s->writer.at.session; /* its OPEN is all that tells of it */
+    }
     return s->unsealed_lsn < s->unsynced_lsn ? s->unsealed_lsn
                                              : s->unsynced_lsn;
 }
@@ -1059,4 +1063,5 @@ void
 session_file_set_indexed(struct session_file *s)
 {
     s->is_unindexed = false;
+    s->has_row = true;
 }

@@ -68,3 +68,12 @@ foreach(kind alloc write sync open read name truncate)
   set_tests_properties(scenario.recorder_faults_${kind}
     PROPERTIES LABELS scenario TIMEOUT 300)
 endforeach()
+
+# Feeds the real recorder in tests that are not C.
+add_executable(session_maker support/session_maker.c)
+target_link_libraries(session_maker PRIVATE recorder_support project_flags)
+add_test(NAME scenario.ledger_kill
+  COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/scenario/test_ledger_kill.py)
+set_tests_properties(scenario.ledger_kill PROPERTIES
+  LABELS scenario TIMEOUT 300
+  ENVIRONMENT "KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape-recorder>;SESSION_MAKER=$<TARGET_FILE:session_maker>")
