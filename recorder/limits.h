@@ -105,7 +105,8 @@ static_assert(RECORDER_READ_MAX > JOURNAL_PAYLOAD_MAX + 64,
 
 #define RECORDER_WORKERS_MAX 4096u
 
-/* The largest index whose pages are checked at a start: 80 ms of CPU. */
+/* The largest index whose pages are checked at a start: 53 MiB, 90,000 sessions,
+ * took 0.3 s of CPU. */
 #define RECORDER_INDEX_CHECK_MAX (64ll << 20)
 
 /* Leaves that wait for the ledger: some 30,000 sessions that ended while it
