@@ -38,6 +38,11 @@ configure(struct press *p, struct error *err)
     if (ZSTD_isError(code)) {
         return failed(code, "compression level", err);
     }
+    code = ZSTD_CCtx_setParameter(p->cctx, ZSTD_c_hashLog,
+        p->level == RECORDER_ZSTD_LEVEL ? RECORDER_ZSTD_HASH_LOG : 0);
+    if (ZSTD_isError(code)) {
+        return failed(code, "hash log", err);
+    }
     code = ZSTD_CCtx_setParameter(p->cctx, ZSTD_c_checksumFlag, 1);
     return ZSTD_isError(code) ? failed(code, "checksum flag", err) : STATUS_OK;
 }

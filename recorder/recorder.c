@@ -775,7 +775,7 @@ recorder_read(struct recorder *r, bool *more_out)
     } else {
         read_journals(r, &has_more, &has_changed, &has_failed);
     }
-    r->env.is_behind = has_more || r->ending_count > 0;
+    r->env.is_behind = has_more || r->ending_count > RECORDER_ENDINGS_UNHURRIED;
     if (has_changed || r->ending_count > 0) {
         allow_endings(r, RECORDER_ENDING_MS);
         r->is_batch_over = end_batch(r);

@@ -41,8 +41,9 @@ struct session_env {
     struct recipients recipients; /* of recordings that end from now on */
     uint64_t seal_interval_ns;
     size_t frame_text; /* a frame is cut when it holds so much */
-    /* As of now: whether a journal has more than a turn could read, and until
-     * when sessions that end may be worked on. */
+    /* As of now: whether others wait (a journal has more than a turn could
+     * read, or many sessions end), and until when sessions that end may be
+     * worked on. */
     bool is_behind;
     uint64_t ending_until_ns;
 };
@@ -68,8 +69,8 @@ enum status session_file_open(const struct session_env *env,
     struct session_file **out, struct error *err) MUST_CHECK;
 
 /* A session whose file a crash left: goes on behind the last seal, durable
- * up to there. `file` is any of its names, see put_away. NOT_FOUND and CORRUPT
- * as frame_file_resume. */
+ * with the next sync. `file` is any of its names, see put_away. NOT_FOUND and
+ * CORRUPT as frame_file_resume. */
 enum status session_file_resume(const struct session_env *env, const char *file,
     struct session_file **out, struct error *err) MUST_CHECK;
 
