@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -280,30 +281,59 @@ def idle(s, count):
 
 # ---- the recorder alone ----
 
-def record(s, kind, mib, round_number):
-    """Output MB, CPU seconds, and the recordings it made."""
-    folder = s.folder / f"recorder-{kind}-{round_number}"
+def recorder_folder(s, name):
+    folder = s.folder / name
+    folder.mkdir()
     config = folder.with_suffix(".yaml")
     config.write_text(f"state: {folder}\n"
                       f"upstream: {{kubeconfig: {s.env['ALICE_KUBECONFIG']}}}\n"
                       "log: {level: warn}\n")
-    folder.mkdir()
-    out = subprocess.run([stand.program("journal_corpus"), kind, str(mib),
+    return folder, [stand.program("kubetape-recorder"), "--config", config]
+
+
+def make_journal(folder, kind, size):
+    """Bytes of output, and the LSN behind the last of them."""
+    out = subprocess.run([stand.program("journal_corpus"), kind, str(size),
                           folder], check=True, capture_output=True)
     os.sync()  # the writer's dirty pages are not the recorder's work
-    argv = [stand.program("kubetape-recorder"), "--config", config]
-    recorder = stand.start(s.stack, argv, folder.with_suffix(".log"))
-    deadline = time.monotonic() + 120
-    # The journal of a worker that is gone is removed once all is recorded.
-    while any((folder / "journal").iterdir()):
+    return map(int, out.stdout.split())
+
+
+def has_read(worker, lsn):
+    """Whether the recorder's position file says so (schema/JOURNAL.md)."""
+    try:
+        position = (worker / "position").read_bytes()
+    except FileNotFoundError:
+        return False
+    return len(position) == 64 and struct.unpack_from(
+        ">Q", position, 24)[0] >= lsn
+
+
+def wait_until(is_true, recorder, log):
+    deadline = time.monotonic() + 300
+    while not is_true():
         if recorder.poll() is not None or time.monotonic() > deadline:
             raise SystemExit("bench: the recorder did not finish: " +
-                             folder.with_suffix(".log").read_text()[-2000:])
-        time.sleep(0.1)
+                             log.read_text()[-2000:])
+        time.sleep(0.01)
+
+
+def record(s, kind, mib, round_number):
+    """Output MB, CPU seconds to take it in and then to put the recordings
+    away, and the recordings."""
+    folder, argv = recorder_folder(s, f"recorder-{kind}-{round_number}")
+    output, lsn = make_journal(folder, kind, mib)
+    worker, = (folder / "journal").iterdir()
+    log = folder.with_suffix(".log")
+    recorder = stand.start(s.stack, argv, log)
+    wait_until(lambda: has_read(worker, lsn), recorder, log)
+    taken_in = meter.cpu_seconds([recorder.pid])
+    # The journal of a worker that is gone is removed once all is recorded.
+    wait_until(lambda: not worker.exists(), recorder, log)
     cpu = meter.cpu_seconds([recorder.pid])
     stand.stop(recorder)
     files = sorted((folder / "recordings").rglob("*.cast.zst"))
-    return int(out.stdout) / 1e6, cpu, files
+    return output / 1e6, taken_in, cpu - taken_in, files
 
 
 def gzipped(path):
@@ -314,19 +344,50 @@ def gzipped(path):
 
 
 def recorder(s, sizes, rounds):
-    for kind, mib in sizes:
-        speeds = []
+    for kind, mib, limit in sizes:
+        speeds, away = [], []
         for n in range(rounds):
-            mb, cpu, files = record(s, kind, mib, n)
-            speeds.append(mb / cpu)
+            mb, taken_in, put_away, files = record(s, kind, mib, n)
+            speeds.append(mb / taken_in)
+            away.append(put_away * 1000 / mb)
         size = sum(f.stat().st_size for f in files) / 1e6
         gzip_size = sum(map(gzipped, files)) / 1e6
         table.heading(f"Recorder alone, {kind} corpus, {mb:.0f} MB of output in "
                       f"{len(files)} sessions x {rounds}", ["kubetape"])
-        table.row("MB/s per core, seals on", [speeds])
+        table.row("MB/s per core, seals on", [speeds],
+                  table.target(speeds, 400, False, "400 MB/s")
+                  if kind == "log" else "")
+        table.row("put away, CPU s a GB", [away])
         table.row("MB on disk", [[size]],
                   f"gzip -6 of the plain asciicast: {table.number(gzip_size)} "
-                  f"MB ({size / gzip_size:.2f} x)")
+                  f"MB, ratio {size / gzip_size:.2f}; " +
+                  table.target([size / gzip_size], limit, True,
+                               f"{limit} x"))
+
+
+def recovery(s, count, rounds):
+    """A recorder killed over open sessions, whose worker is gone as well."""
+    ready, whole = [], []
+    for n in range(rounds):
+        folder, argv = recorder_folder(s, f"recovery-{n}")
+        _, lsn = make_journal(folder, "open", count)
+        worker, = (folder / "journal").iterdir()
+        log = folder.with_suffix(".log")
+        recorder = stand.start(s.stack, argv, log)
+        wait_until(lambda: has_read(worker, lsn), recorder, log)
+        recorder.kill()
+        recorder.wait()
+        began = time.monotonic()
+        recorder = stand.start_ready(s.stack, argv, log)
+        ready.append(time.monotonic() - began)
+        wait_until(lambda: not worker.exists(), recorder, log)
+        whole.append(time.monotonic() - began)
+        stand.stop(recorder)
+    table.heading(f"Recovery of {count} open sessions x {rounds}", ["kubetape"])
+    table.row("s until it records again", [ready],
+              table.target(ready, 5, True, "5 s"))
+    table.row("s until all are complete", [whole],
+              "2 s of them to be sure that the worker is gone")
 
 
 # ---- verifying what it recorded ----
@@ -347,7 +408,7 @@ def verify_mb_per_s(folder, *more):
 
 def verify(s, sizes, rounds):
     """What `recorder` has made; call that first."""
-    for kind, mib in sizes:
+    for kind, mib, _ in sizes:
         folder = s.folder / f"recorder-{kind}-0"
         full = [verify_mb_per_s(folder, "--full") for _ in range(rounds)]
         quick = [verify_mb_per_s(folder) for _ in range(rounds)]

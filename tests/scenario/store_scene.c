@@ -8,7 +8,7 @@
  * standard input ends, so that running sessions go on running. */
 #include "base/clock.h"
 #include "base/program.h"
-#include "tests/bench/corpus_text.h"
+#include "tests/bench/corpus_log.h"
 #include "tests/support/journal_maker.h"
 #include <stdio.h>
 #include <stdlib.h>

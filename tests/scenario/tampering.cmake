@@ -1,6 +1,6 @@
 # What is done to a store, and what `kubetape verify` says of it: the real
 # recorder and the real kubetape, over journals that store_scene writes.
-add_executable(store_scene scenario/store_scene.c bench/corpus_text.c
+add_executable(store_scene scenario/store_scene.c bench/corpus_log.c
   support/journal_maker.c)
 target_link_libraries(store_scene PRIVATE base schema project_flags)
 
