@@ -77,3 +77,8 @@ add_test(NAME scenario.ledger_kill
 set_tests_properties(scenario.ledger_kill PROPERTIES
   LABELS scenario TIMEOUT 300
   ENVIRONMENT "KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape-recorder>;SESSION_MAKER=$<TARGET_FILE:session_maker>")
+add_test(NAME scenario.ledger_keys
+  COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/scenario/test_ledger_keys.py)
+set_tests_properties(scenario.ledger_keys PROPERTIES
+  LABELS scenario TIMEOUT 300
+  ENVIRONMENT "KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape-recorder>;SESSION_MAKER=$<TARGET_FILE:session_maker>")
