@@ -375,6 +375,8 @@ def recovery(s, count, rounds):
         log = folder.with_suffix(".log")
         recorder = stand.start(s.stack, argv, log)
         wait_until(lambda: has_read(worker, lsn), recorder, log)
+        wait_until(lambda: sum(1 for _ in folder.rglob("*.cast.zst")) == count,
+                   recorder, log)
         recorder.kill()
         recorder.wait()
         began = time.monotonic()
