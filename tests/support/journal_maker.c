@@ -108,7 +108,10 @@ make_room(struct journal_maker *m, size_t payload_len)
         put_bytes(m, &pad);
     }
     close(m->segment_fd);
-    begin_segment(m, m->lsn % JOURNAL_SEGMENT_BYTES == 0 ? number : number + 1);
+    /* A record, or that PAD, may have ended where the segment does. */
+    begin_segment(m, m->lsn % JOURNAL_SEGMENT_BYTES == 0
+                         ? m->lsn / JOURNAL_SEGMENT_BYTES
+                         : number + 1);
 }
 
 uint64_t
