@@ -229,7 +229,7 @@ open_day(struct daily_file *d, int64_t day_us, struct error *err)
     }
     struct seal last;
     st = frame_file_resume(
-        d->env->press, path, replay_text, d, &d->file, &last, err);
+        d->env->press, path, replay_text, NULL, d, &d->file, &last, err);
     d->was_final = st == STATUS_OK && frame_file_is_final(d->file);
     if (st == STATUS_OK) {
         d->writer = (struct cast_writer){.at = last.writer};

@@ -338,6 +338,7 @@ struct resume {
     struct seal last;
     bool is_forged;
     frame_text_fn *fn;
+    frame_cut_fn *may_cut;
     void *ctx;
 };
 
@@ -489,8 +490,8 @@ has_seal(const struct resume *r, struct span bytes)
     return false;
 }
 
-/* A crash leaves nothing good behind what it cut: a seal out there says that
- * the damage is something else, and that cutting would destroy evidence. */
+/* What was synced no crash damages: a seal out there says that the damage is
+ * something else, and that cutting would destroy evidence. */
 static enum status
 refuse_seals_behind(struct resume *r, int fd, struct error *err)
 {
@@ -522,9 +523,13 @@ cut_rest(struct resume *r, struct error *err)
     if (fd < 0) {
         return error_sys(err, errno, "open %s", r->path);
     }
-    enum status st = refuse_seals_behind(r, fd, err);
-    if (st == STATUS_OK && !has_good_seal(r)) {
-        st = error_set(err, STATUS_NOT_FOUND, "%s: no seal yet", r->path);
+    const bool is_begun = has_good_seal(r);
+    enum status st = STATUS_OK;
+    if (r->may_cut == NULL || !r->may_cut(r->ctx, is_begun ? &r->last : NULL)) {
+        st = refuse_seals_behind(r, fd, err);
+    }
+    if (st == STATUS_OK && !is_begun) {
+        st = error_set(err, STATUS_NOT_FOUND, "%s: no good seal", r->path);
     } else if (st == STATUS_OK &&
                ftruncate(fd, (off_t)r->file->file_len) != 0) {
         st = error_sys(err, errno, "truncate %s", r->path);
@@ -550,10 +555,11 @@ resume_run(struct resume *r, struct error *err)
 
 enum status
 frame_file_resume(struct press *press, const char *path, frame_text_fn *fn,
-    void *ctx, struct frame_file **out, struct seal *last_out,
-    struct error *err)
+    frame_cut_fn *may_cut, void *ctx, struct frame_file **out,
+    struct seal *last_out, struct error *err)
 {
-    struct resume r = {.press = press, .path = path, .fn = fn, .ctx = ctx};
+    struct resume r = {
+        .press = press, .path = path, .fn = fn, .may_cut = may_cut, .ctx = ctx};
     enum status st = frame_walk_open(path, &r.walk, err);
     if (st != STATUS_OK) {
         return st;

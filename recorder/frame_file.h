@@ -25,15 +25,21 @@ enum status frame_file_create(struct press *press, const char *path,
  * every frame's text to `fn` in order, cuts off what a crash left behind that
  * seal, and stands there; *last_out is that seal.
  *
- * STATUS_NOT_FOUND: no file, or none with a first seal; nothing was changed.
- * STATUS_CORRUPT: damage that no crash explains (a seal that does not match
- * the text, seals of another key, or valid seals behind a damaged frame);
- * nothing was changed. */
+ * A power cut may lose any page that was not synced, also below later seals.
+ * So `may_cut` is asked whether what follows `last`, or all if that is NULL,
+ * can be had again from elsewhere; a NULL function says no.
+ *
+ * STATUS_NOT_FOUND: no file, or none with a good first seal; nothing was
+ * changed. STATUS_CORRUPT: damage that no crash explains (a whole frame with
+ * another text than its seal says, or valid seals behind a damaged frame and
+ * no other source); nothing was changed. */
 typedef enum status frame_text_fn(
     void *ctx, struct span text, struct error *err);
+typedef bool frame_cut_fn(void *ctx, const struct seal *last);
 enum status frame_file_resume(struct press *press, const char *path,
-    frame_text_fn *fn, void *ctx, struct frame_file **out,
-    struct seal *last_out, struct error *err) MUST_CHECK;
+    frame_text_fn *fn, frame_cut_fn *may_cut, void *ctx,
+    struct frame_file **out, struct seal *last_out,
+    struct error *err) MUST_CHECK;
 
 /* Whether the file at `path` ends in a seek table, as finished ones do. */
 bool frame_file_has_table(const char *path);

@@ -130,7 +130,7 @@ make_journal_dir(struct recorder *r, struct error *err)
 
 /* A file that cannot be gone on with does not keep the others waiting. */
 static enum status
-restore(struct recorder *r, const struct recover_item *item, struct error *err)
+restore(struct recorder *r, struct recover_item *item, struct error *err)
 {
     struct error why = {.code = STATUS_OK};
     struct session_file *s = NULL;
@@ -147,7 +147,10 @@ restore(struct recorder *r, const struct recover_item *item, struct error *err)
                    : begun;
     }
     if (st == STATUS_NOT_FOUND) {
-        return STATUS_OK; /* its OPEN is still in the journal */
+        item->why = strdup(why.text); /* unless its OPEN is in the journal */
+        return item->why != NULL
+                   ? STATUS_OK
+                   : error_set(err, STATUS_NO_MEMORY, "no memory to recover");
     }
     return error_set(err, st, "%s", why.text);
 }
@@ -716,16 +719,24 @@ end_batch(struct recorder *r)
 
 /* --- reading ------------------------------------------------------------- */
 
-/* Rows that nothing stands behind, once all journals were read: their files
- * and their journals are gone. */
+static enum status
+fail_unseen_one(
+    struct recorder *r, const struct recover_item *item, struct error *err)
+{
+    struct error reason;
+    (void)error_set(&reason, STATUS_NOT_FOUND, "its journal is gone%s%s",
+        item->why == NULL ? "" : ", and ", item->why == NULL ? "" : item->why);
+    return index_db_fail(r->index, &item->id, reason.text, err);
+}
+
+/* Rows that nothing stands behind, once all journals were read. */
 static enum status
 fail_unseen(struct recorder *r, struct error *err)
 {
     enum status st = index_db_begin(r->index, err);
     for (size_t i = 0; i < r->found.count && st == STATUS_OK; i++) {
         if (!is_live(r, &r->found.items[i].id)) {
-            st = index_db_fail(r->index, &r->found.items[i].id,
-                "neither its recording nor its journal is there", err);
+            st = fail_unseen_one(r, &r->found.items[i], err);
         }
     }
     return st == STATUS_OK ? index_db_commit(r->index, err) : st;

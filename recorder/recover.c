@@ -19,6 +19,7 @@ recover_list_free(struct recover_list *l)
 {
     for (size_t i = 0; i < l->count; i++) {
         free(l->items[i].file);
+        free(l->items[i].why);
     }
     free(l->items);
     *l = (struct recover_list){NULL, 0, 0};
@@ -41,7 +42,7 @@ list_add(void *ctx, const struct uuid *id, const char *file, struct error *err)
     if (copy == NULL) {
         return error_set(err, STATUS_NO_MEMORY, "no memory to recover");
     }
-    l->items[l->count++] = (struct recover_item){*id, copy};
+    l->items[l->count++] = (struct recover_item){.id = *id, .file = copy};
     return STATUS_OK;
 }
 

@@ -13,6 +13,7 @@
 struct recover_item {
     struct uuid id;
     char *file; /* relative to the state folder */
+    char *why;  /* it cannot be gone on with, or NULL */
 };
 struct recover_list {
     struct recover_item *items;

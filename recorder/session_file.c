@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "recorder/compact.h"
 #include "recorder/frame_file.h"
+#include "recorder/journal_reach.h"
 #include "recorder/limits.h"
 #include "recorder/recording_leaf.h"
 
@@ -912,6 +913,20 @@ replay_text(void *ctx, struct span text, struct error *err)
     return STATUS_OK;
 }
 
+/* What the journal still has is not lost with a frame. A file without one good
+ * seal says nothing of its journal: it stays until an OPEN record comes. */
+static bool
+is_in_journal(void *ctx, const struct seal *last)
+{
+    const struct replay *p = ctx;
+    char dir[PATH_MAX];
+    if (last == NULL) {
+        return true;
+    }
+    return path_of(p->session->env, "journal", dir, NULL) == STATUS_OK &&
+           journal_reaches(dir, &last->writer.worker, last->writer.next_lsn);
+}
+
 static enum status
 resume_file(struct session_file *s, const char *file, struct error *err)
 {
@@ -931,8 +946,8 @@ resume_file(struct session_file *s, const char *file, struct error *err)
     struct replay p = {.session = s};
     buf_init(&p.scratch, CAST_LINE_MAX);
     struct seal last;
-    st = frame_file_resume(
-        s->env->press, path, replay_text, &p, &s->file, &last, err);
+    st = frame_file_resume(s->env->press, path, replay_text, is_in_journal, &p,
+        &s->file, &last, err);
     buf_fini(&p.scratch);
     if (st != STATUS_OK) {
         return st;

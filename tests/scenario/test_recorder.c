@@ -877,37 +877,84 @@ flip(const char *path, off_t at)
     close(fd);
 }
 
-/* Damage with good seals behind it is no crash: the file stays as evidence,
- * and the index says what happened. */
+/* A session with two events, and its file damaged while no recorder runs. */
+static uint64_t
+make_damaged(struct world *w, const struct uuid *id, bool is_header)
+{
+    struct journal_maker *j = &w->journal;
+    char path[1024];
+    const uint64_t s = journal_maker_open_session(j, id, START_US, "");
+    journal_maker_data(j, s, STREAM_STDOUT, "first");
+    read_all(w);
+    pass(w, 5000);
+    recording_path(w, id, path);
+    struct stat sb;
+    assert_int_equal(stat(path, &sb), 0);
+    const off_t at = is_header ? 30 : sb.st_size - SEAL_FRAME_LEN - 8;
+    journal_maker_data(j, s, STREAM_STDOUT, "second");
+    read_all(w);
+    pass(w, 5000);
+    recorder_free(&w->recorder);
+    flip(path, at);
+    return s;
+}
+
+/* A power cut may lose a page below later seals. What was not synced is in the
+ * journal still, and is recorded again: from the last good seal, or from the
+ * beginning if there is none. */
 static void
 test_damaged_file(void **state)
 {
     struct world *w = *state;
     struct journal_maker *j = &w->journal;
-    const struct uuid id = new_id();
-    const struct uuid other_id = new_id();
-    char path[1024];
-    struct stat before;
-    struct stat after;
-    const uint64_t s = journal_maker_open_session(j, &id, START_US, "");
-    const uint64_t other =
-        journal_maker_open_session(j, &other_id, START_US, "");
-    journal_maker_data(j, s, STREAM_STDOUT, "first");
-    read_all(w);
-    pass(w, 5000);
-    recorder_free(&w->recorder);
-    recording_path(w, &id, path);
-    flip(path, 30);
-    assert_int_equal(stat(path, &before), 0);
-    start_recorder(w);
-    journal_maker_data(j, s, STREAM_STDOUT, "second");
-    journal_maker_data(j, other, STREAM_STDOUT, "fine");
-    journal_maker_note(j, JOURNAL_CLOSE, other, CLOSED);
-    read_all(w);
-    assert_int_equal(stat(path, &after), 0);
-    assert_int_equal(before.st_size, after.st_size);
-    assert_index(w, &id, "status", "failed");
-    assert_index(w, &other_id, "status", "complete");
+    for (int is_header = 0; is_header < 2; is_header++) {
+        const struct uuid id = new_id();
+        struct recording r;
+        char path[1024];
+        const uint64_t s = make_damaged(w, &id, is_header);
+        start_recorder(w);
+        journal_maker_data(j, s, STREAM_STDOUT, "third");
+        journal_maker_note(j, JOURNAL_CLOSE, s, CLOSED);
+        read_all(w);
+        assert_index(w, &id, "status", "complete");
+        recording_path(w, &id, path);
+        assert_true(recording_read(path, &w->key, &r));
+        assert_non_null(strstr(r.text, "first"));
+        assert_non_null(strstr(r.text, "second"));
+        assert_non_null(strstr(r.text, "third"));
+        recording_free(&r);
+    }
+}
+
+/* What the journal has let go was durable once: no crash damages that. The file
+ * stays as evidence, and the index says what happened. */
+static void
+test_damaged_without_journal(void **state)
+{
+    struct world *w = *state;
+    for (int is_header = 0; is_header < 2; is_header++) {
+        const struct uuid id = new_id();
+        char path[1024];
+        char journal[1024];
+        char aside[1024];
+        struct stat before;
+        struct stat after;
+        (void)make_damaged(w, &id, is_header);
+        recording_path(w, &id, path);
+        snprintf(journal, sizeof journal, "%s/journal", w->state);
+        snprintf(aside, sizeof aside, "%s/aside", w->state);
+        assert_int_equal(stat(path, &before), 0);
+        assert_int_equal(rename(journal, aside), 0);
+        start_recorder(w);
+        read_all(w);
+        assert_int_equal(stat(path, &after), 0);
+        assert_int_equal(before.st_size, after.st_size);
+        assert_index(w, &id, "status", "failed");
+        recorder_free(&w->recorder);
+        assert_int_equal(rmdir(journal), 0);
+        assert_int_equal(rename(aside, journal), 0);
+        start_recorder(w);
+    }
 }
 
 /* The recording of a running session is removed: it is said, and the others
@@ -1150,6 +1197,7 @@ main(void)
         SCENARIO(test_crash_after_every_step),
         SCENARIO(test_torn_file),
         SCENARIO(test_damaged_file),
+        SCENARIO(test_damaged_without_journal),
         SCENARIO(test_file_removed),
         SCENARIO(test_journal_gone),
         SCENARIO(test_kill_at_any_moment),

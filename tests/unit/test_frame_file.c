@@ -83,7 +83,25 @@ resume(struct bench *b, struct buf *text, struct seal *last)
     struct error err;
     frame_file_free(&b->file);
     return frame_file_resume(
-        b->press, b->path, collect, text, &b->file, last, &err);
+        b->press, b->path, collect, NULL, text, &b->file, last, &err);
+}
+
+static bool
+always(void *ctx, const struct seal *last)
+{
+    (void)ctx;
+    (void)last;
+    return true;
+}
+
+/* The same, of what another place has too. */
+static enum status
+resume_spare(struct bench *b, struct buf *text, struct seal *last)
+{
+    struct error err;
+    frame_file_free(&b->file);
+    return frame_file_resume(
+        b->press, b->path, collect, always, text, &b->file, last, &err);
 }
 
 static off_t
@@ -213,39 +231,54 @@ test_resume_at_every_length(void **state)
     buf_fini(&whole);
 }
 
-/* A flipped bit with later seals behind it is damage, not a crash: nothing is
- * cut. In the last frame or its seal it is what a power cut may leave, and
- * those are cut off. */
+/* What `how` makes of a file whose byte `at` was damaged; *end_out is how long
+ * the file is then. */
+static enum status
+resume_damaged(struct bench *b, struct buf *whole, size_t at,
+    enum status (*how)(struct bench *, struct buf *, struct seal *),
+    off_t *end_out)
+{
+    struct buf text;
+    struct seal last;
+    buf_init(&text, 1024);
+    const int fd = open(b->path, O_WRONLY | O_TRUNC);
+    whole->data[whole->off + at] ^= 0x40;
+    assert_int_equal(file_pwrite_all(fd, buf_view(whole), 0, NULL), STATUS_OK);
+    whole->data[whole->off + at] ^= 0x40;
+    close(fd);
+    const enum status st = how(b, &text, &last);
+    *end_out = size_of(b);
+    buf_fini(&text);
+    return st;
+}
+
+/* A flipped bit with later seals behind it: nothing is cut, unless the text
+ * can be had again from elsewhere. In the last frame or its seal it is what
+ * any crash may leave, and those are cut off. */
 static void
 test_resume_at_every_flip(void **state)
 {
     struct bench *b = *state;
     struct buf whole;
-    cut(b, "header\n", false);
-    const off_t first = size_of(b);
-    cut(b, "one\n", false);
+    off_t ends[3];
+    off_t end;
+    const char *const texts[] = {"header\n", "one\n", "two\n"};
+    for (size_t i = 0; i < 3; i++) {
+        cut(b, texts[i], false);
+        ends[i] = size_of(b);
+    }
     buf_init(&whole, 1u << 20);
     assert_int_equal(file_read(b->path, &whole, NULL), STATUS_OK);
     for (size_t at = 0; at < whole.len; at++) {
-        struct buf text;
-        struct seal last;
-        buf_init(&text, 1024);
-        const int fd = open(b->path, O_WRONLY | O_TRUNC);
-        whole.data[whole.off + at] ^= 0x40;
-        assert_int_equal(
-            file_pwrite_all(fd, buf_view(&whole), 0, NULL), STATUS_OK);
-        whole.data[whole.off + at] ^= 0x40;
-        close(fd);
-        const enum status st = resume(b, &text, &last);
-        if ((off_t)at < first) {
-            assert_int_equal(st, STATUS_CORRUPT);
-            assert_int_equal(size_of(b), (off_t)whole.len);
-        } else {
-            assert_int_equal(st, STATUS_OK);
-            assert_int_equal(last.sequence, 0);
-            assert_int_equal(size_of(b), first);
-        }
-        buf_fini(&text);
+        const bool is_first = (off_t)at < ends[0];
+        const bool is_last = (off_t)at >= ends[1];
+        const off_t good = is_last ? ends[1] : ends[0];
+        assert_int_equal(resume_damaged(b, &whole, at, resume, &end),
+            is_last ? STATUS_OK : STATUS_CORRUPT);
+        assert_int_equal(end, is_last ? good : (off_t)whole.len);
+        assert_int_equal(resume_damaged(b, &whole, at, resume_spare, &end),
+            is_first ? STATUS_NOT_FOUND : STATUS_OK);
+        assert_int_equal(end, is_first ? (off_t)whole.len : good);
     }
     buf_fini(&whole);
 }
