@@ -15,12 +15,14 @@ compact_is_worth_it(const struct frame_file *f, enum compact_effort effort)
 {
     const uint64_t frames = frame_file_frames(f);
     const uint64_t text = frame_file_text_len(f);
-    if (frames < 2 || text > RECORDER_COMPACT_TEXT_MAX ||
-        frame_file_len(f) <= RECORDER_BLOCK_BYTES) {
+    if (frames < 2 || frame_file_len(f) <= RECORDER_BLOCK_BYTES) {
         return false;
     }
-    return effort == COMPACT_THOROUGH ||
-           text / frames < RECORDER_SMALL_FRAME_TEXT;
+    if (text / frames < RECORDER_SMALL_FRAME_TEXT) {
+        return true; /* seals and heads weigh more than the text */
+    }
+    return effort == COMPACT_THOROUGH && text <= RECORDER_COMPACT_TEXT_MAX &&
+           text / frame_file_len(f) >= RECORDER_COMPACT_RATIO;
 }
 
 struct compaction {
@@ -39,7 +41,7 @@ struct compaction {
 static int
 level_for(uint64_t text_len, enum compact_effort effort)
 {
-    if (effort == COMPACT_QUICK) {
+    if (effort == COMPACT_QUICK || text_len > RECORDER_COMPACT_TEXT_MAX) {
         return RECORDER_ZSTD_LEVEL;
     }
     return text_len <= RECORDER_SMALL_TEXT ? RECORDER_SMALL_LEVEL

@@ -40,8 +40,11 @@ static_assert(JOURNAL_PAYLOAD_MAX * 6 + 64 <= CAST_LINE_MAX,
 #define RECORDER_SMALL_FRAME_TEXT (64u << 10)
 /* A recording of a shell, and one of bulk output: see the levels. */
 #define RECORDER_SMALL_TEXT (1u << 20)
-/* Longer ones stay as they are: half a minute of a core is enough for one. */
-#define RECORDER_COMPACT_TEXT_MAX (1u << 30)
+/* Longer ones stay as they are unless their frames are small; so do those whose frames are not a third of
+ * their text (bytes as base64, mostly): a session is over when it is put away,
+ * and a tenth of the size is not worth seconds of waiting for that. */
+#define RECORDER_COMPACT_TEXT_MAX (64u << 20)
+#define RECORDER_COMPACT_RATIO    3u
 /* A batch spends so long on sessions that end (compaction, syncs) before the
  * rest of them wait for the next one: the heartbeat must not. */
 #define RECORDER_ENDING_MS 100u

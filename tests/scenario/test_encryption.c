@@ -505,18 +505,21 @@ test_crash_before_any_row(void **state)
     assert_int_equal(count_files(w, "journal/running"), 0);
 }
 
-/* Evidence of a damage is kept as it is, and encrypted as the rest. */
+/* Damage to what the journal does not have any more is evidence: it is kept as
+ * it is, and encrypted as the rest. */
 static void
 test_damaged(void **state)
 {
     struct world *w = *state;
     const struct uuid id = uuid_v7(START_US);
     char name[PATH_LEN];
+    char aside[PATH_LEN];
     (void)begin(w, &id);
     recorder_free(&w->recorder);
     struct buf file = bytes_of(w, name_of(RUNNING, &id, "", name));
     file.data[file.off + 30] ^= 0x40;
     put(w, name, buf_view(&file));
+    assert_int_equal(rename(w->journal.dir, at(w, "aside", aside)), 0);
     start_recorder(w);
     read_all(w);
     assert_index(w, &id, "status", "failed");

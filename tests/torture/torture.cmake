@@ -14,7 +14,7 @@ if(NOT KUBETAPE_SANITIZE)
   target_compile_options(powercut PRIVATE -Wno-missing-prototypes)
   add_test(NAME scenario.powercut
     COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/torture/powercut.py
-      $<TARGET_FILE:powercut> --disk orderly --cuts 4)
+      $<TARGET_FILE:powercut> --disk pages --cuts 4)
   set_tests_properties(scenario.powercut PROPERTIES
     LABELS scenario TIMEOUT 600
     ENVIRONMENT KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape>)
