@@ -57,6 +57,14 @@ def rfc3339(wall_us):
     return at.strftime("%Y-%m-%dT%H:%M:%S") + f".{wall_us % 1_000_000:06}Z"
 
 
+def hold(folder):
+    """A worker's lock, until what this returns is closed."""
+    lock = open(folder / "lock", "w")
+    fcntl.fcntl(lock, fcntl.F_OFD_SETLK,
+                struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+    return lock
+
+
 class Journal:
     """One worker's; sessions in it are their OPEN's LSN."""
 
@@ -78,9 +86,7 @@ class Journal:
         self.file.truncate(SEGMENT_BYTES)
         self.file.write(head + struct.pack(">I", crc32c(head)))
         self.file.flush()
-        self.lock = open(self.folder / "lock", "w")
-        fcntl.fcntl(self.lock, fcntl.F_OFD_SETLK,
-                    struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+        self.lock = hold(self.folder)
         making.rename(self.folder / f"{0:016x}.seg")
 
     def close(self):

@@ -29,14 +29,19 @@ class Stage:
             "state": str(self.state), "upstream": {"kubeconfig": "/nowhere"},
             "recorder": recorder or {}}))
 
-    def start(self):
-        """Returns once the recorder says that it is ready."""
+    def launch(self):
+        """Returns at once, with the pipe on which it will say that it is
+        ready."""
         read, write = os.pipe()
         self.process = subprocess.Popen(
             [BIN / "kubetape-recorder", "--config", self.config,
              f"--ready-fd={write}"], pass_fds=[write], stderr=self.log)
         os.close(write)
-        with open(read, "rb") as ready:
+        return open(read, "rb")
+
+    def start(self):
+        """Returns once the recorder says that it is ready."""
+        with self.launch() as ready:
             if ready.read() != b"\n":
                 raise AssertionError("no recorder: " + self.said())
 

@@ -82,3 +82,8 @@ add_test(NAME scenario.ledger_keys
 set_tests_properties(scenario.ledger_keys PROPERTIES
   LABELS scenario TIMEOUT 300
   ENVIRONMENT "KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape-recorder>;SESSION_MAKER=$<TARGET_FILE:session_maker>")
+add_test(NAME scenario.recovery
+  COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/scenario/test_recovery.py)
+set_tests_properties(scenario.recovery PROPERTIES
+  LABELS scenario TIMEOUT 600
+  ENVIRONMENT "KUBETAPE_BIN=$<TARGET_FILE_DIR:kubetape-recorder>;SESSION_MAKER=$<TARGET_FILE:session_maker>")
