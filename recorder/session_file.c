@@ -34,8 +34,7 @@ struct session_file {
     struct compaction *compaction; /* begun and not done */
     bool is_compacted;             /* or it was not worth it, or cannot be */
     struct put_away *put_away;     /* begun and not done */
-    bool was_final;                /* before a crash ... */
-    bool was_away;                 /* ... and encrypted, too */
+    bool was_away;                 /* finished and encrypted before a crash */
     enum leaf_state leaf_state;
     struct recording_leaf *leaf; /* being made */
     struct buf text;             /* events that no frame holds yet */
@@ -684,8 +683,8 @@ try_compaction(struct session_file *s)
     }
 }
 
-/* To where it stays; *done_out: it is there. One that stood in its plain place
- * before a crash is there: the ledger may know it so. */
+/* To where it stays; *done_out: it is there. One that the ledger knows in its
+ * plain place stays there. */
 static enum status
 put_away(struct session_file *s, bool *done_out, struct error *err)
 {
@@ -694,7 +693,8 @@ put_away(struct session_file *s, bool *done_out, struct error *err)
     s->meta.size = frame_file_len(s->file);
     const bool is_needed =
         put_away_is_needed(s->working, plain, &s->env->recipients);
-    const bool was_there = s->was_final && strcmp(s->working, plain) == 0;
+    const bool was_there =
+        s->leaf_state == LEAF_THERE && strcmp(s->working, plain) == 0;
     *done_out = !s->was_away && (!is_needed || was_there);
     if (*done_out) {
         return STATUS_OK;
@@ -967,7 +967,6 @@ resume_ending(struct session_file *s, struct error *err)
     put_away_plain_name(s->working, plain);
     const enum status st =
         put_away_is_encrypted(s->env->state_dir, plain, &s->was_away, err);
-    s->was_final = true;
     s->is_compacted = s->was_away;
     move(s, SESSION_ENDING);
     return st;

@@ -8,6 +8,7 @@
 
 #include "base/age_reader.h"
 #include "base/file.h"
+#include "schema/ledger.h"
 #include "tests/support/age_keys.h"
 #include "tests/support/journal_maker.h"
 #include "tests/support/recording.h"
@@ -505,6 +506,137 @@ test_crash_before_any_row(void **state)
     assert_int_equal(count_files(w, "journal/running"), 0);
 }
 
+/* --- crashes between a leaf and its row ---------------------------------- */
+
+/* What the ledger says of `id`; there is exactly one leaf. */
+static struct ledger_leaf
+leaf_of(const struct world *w, const struct uuid *id)
+{
+    struct ledger_leaf found = {.wall_us = 0};
+    size_t count = 0;
+    struct buf leaves = bytes_of(w, "ledger/leaves");
+    struct span rest = buf_view(&leaves);
+    struct span line;
+    while (span_take_until(&rest, '\n', &line)) {
+        struct ledger_leaf leaf;
+        assert_int_equal(ledger_leaf_decode(line, &leaf, NULL), STATUS_OK);
+        if (leaf.kind == LEDGER_RECORDING &&
+            memcmp(&leaf.id, id, sizeof *id) == 0) {
+            found = leaf;
+            count++;
+        }
+    }
+    buf_fini(&leaves);
+    assert_int_equal(count, 1);
+    return found;
+}
+
+/* It is of `name`, and of the bytes that lie there. */
+static void
+assert_leaf(const struct world *w, const struct uuid *id, const char *name)
+{
+    const struct ledger_leaf leaf = leaf_of(w, id);
+    struct buf file = bytes_of(w, name);
+    const struct sha256 hash = sha256_of(buf_view(&file));
+    assert_string_equal(leaf.file, name);
+    assert_int_equal(leaf.file_len, file.len);
+    assert_memory_equal(&leaf.file_hash, &hash, sizeof hash);
+    buf_fini(&file);
+}
+
+/* A crash comes when its leaf is committed, and before its row is. */
+static void
+end_without_row(struct world *w, const struct uuid *id, uint64_t session)
+{
+    forge(w, "CREATE TRIGGER no_insert BEFORE INSERT ON sessions BEGIN"
+             " SELECT RAISE(FAIL, 'a crash'); END;"
+             "CREATE TRIGGER no_update BEFORE UPDATE ON sessions BEGIN"
+             " SELECT RAISE(FAIL, 'a crash'); END");
+    end(w, session);
+    assert_index(w, id, "status", "active");
+    (void)leaf_of(w, id);
+    recorder_free(&w->recorder);
+    forge(w, "DROP TRIGGER no_insert; DROP TRIGGER no_update");
+}
+
+/* Recipients when it began, when it ended, and after the crash: the leaf tells
+ * what was done at the end, so that is how it stays. */
+static void
+assert_end_counts(struct world *w, const struct recipients *began,
+    const struct recipients *ended, const struct recipients *later)
+{
+    const struct uuid id = uuid_v7(START_US);
+    const bool is_encrypted = ended->count > 0;
+    char name[PATH_LEN];
+    char other[PATH_LEN];
+    name_of(DAY, &id, is_encrypted ? ".age" : "", name);
+    name_of(DAY, &id, is_encrypted ? "" : ".age", other);
+    recorder_set_recipients(w->recorder, *began);
+    const uint64_t s = begin(w, &id);
+    recorder_set_recipients(w->recorder, *ended);
+    end_without_row(w, &id, s);
+    struct buf before = bytes_of(w, name);
+    w->to = *later;
+    start_recorder(w);
+    finish(w);
+    struct buf after = bytes_of(w, name);
+    assert_true(span_eq(buf_view(&before), buf_view(&after)));
+    assert_index(w, &id, "status", "complete");
+    assert_index(w, &id, "file", name);
+    assert_leaf(w, &id, name);
+    assert_false(exists(w, other));
+    assert_int_equal(count_files(w, "journal/running"), 0);
+    buf_fini(&before);
+    buf_fini(&after);
+}
+
+static void
+test_crash_between_leaf_and_row(void **state)
+{
+    struct world *w = *state;
+    const struct recipients both = w->to;
+    const struct recipients nobody = {.count = 0};
+    struct recipients one = w->to;
+    one.count = 1;
+    const struct recipients *const choices[] = {&both, &nobody, &one};
+    for (size_t began = 0; began < 2; began++) {
+        for (size_t ended = 0; ended < 2; ended++) {
+            for (size_t later = 0; later < 3; later++) {
+                assert_end_counts(
+                    w, choices[began], choices[ended], choices[later]);
+            }
+        }
+    }
+}
+
+/* It began in the clear, and its end was as far as that: nothing says yet that
+ * it stays there. */
+static void
+test_crash_before_encrypting(void **state)
+{
+    struct world *w = *state;
+    const struct uuid id = uuid_v7(START_US);
+    const struct recipients nobody = {.count = 0};
+    char name[PATH_LEN];
+    char path[PATH_LEN];
+    recorder_set_recipients(w->recorder, nobody);
+    const uint64_t s = begin(w, &id);
+    recorder_set_recipients(w->recorder, w->to);
+    at(w, name_of(DAY, &id, ".age", name), path);
+    assert_int_equal(mkdir(path, 0700), 0); /* so that it cannot be there */
+    end(w, s);
+    assert_index(w, &id, "status", "active");
+    recorder_free(&w->recorder);
+    assert_int_equal(rmdir(path), 0);
+    start_recorder(w);
+    finish(w);
+    assert_encrypted(w, &id);
+    assert_leaf(w, &id, name);
+    assert_int_equal(count_files(w, "recordings"), 1);
+}
+
+/* --- what cannot be gone on with ----------------------------------------- */
+
 /* Damage to what the journal does not have any more is evidence: it is kept as
  * it is, and encrypted as the rest. */
 static void
@@ -790,6 +922,8 @@ main(void)
         SCENARIO(test_crash_while_encrypting),
         SCENARIO(test_crash_before_the_clear_text_is_removed),
         SCENARIO(test_crash_before_any_row),
+        SCENARIO(test_crash_between_leaf_and_row),
+        SCENARIO(test_crash_before_encrypting),
         SCENARIO(test_damaged),
         SCENARIO(test_removed),
         SCENARIO(test_attempts),
