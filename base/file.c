@@ -61,6 +61,27 @@ read_some(
     return STATUS_OK;
 }
 
+/* O_NONBLOCK is for a FIFO without anybody at its other end. */
+enum status
+file_open_regular(const char *path, int flags, int *fd_out, struct error *err)
+{
+    struct stat info;
+    const int fd = open(
+        path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+    const int why = errno;
+    if (fd < 0 && why != ELOOP && why != ENXIO && why != EISDIR) {
+        return error_sys(err, why, "open %s", path);
+    }
+    if (fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
+        *fd_out = fd;
+        return STATUS_OK;
+    }
+    if (fd >= 0) {
+        (void)close(fd); /* nothing was written */
+    }
+    return error_set(err, STATUS_CORRUPT, "%s is no regular file", path);
+}
+
 enum status
 file_read(const char *path, struct buf *out, struct error *err)
 {
@@ -374,16 +395,16 @@ file_lock_wait(
 enum status
 file_is_locked(const char *path, bool *locked_out, struct error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
+    int fd;
+    enum status st = file_open_regular(path, O_RDONLY, &fd, err);
+    if (st == STATUS_NOT_FOUND) {
         *locked_out = false;
         return STATUS_OK;
     }
-    if (fd < 0) {
-        return error_sys(err, errno, "cannot open %s", path);
+    if (st != STATUS_OK) {
+        return st;
     }
     struct flock lock = whole_file();
-    enum status st = STATUS_OK;
     if (fcntl(fd, F_OFD_GETLK, &lock) != 0) {
         st = error_sys(err, errno, "cannot ask who locks %s", path);
     } else {

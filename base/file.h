@@ -14,6 +14,11 @@
 enum status file_read(
     const char *path, struct buf *out, struct error *err) MUST_CHECK;
 
+/* Like open(2), but for a file alone: where a link, a folder, a FIFO or a device
+ * stands instead the result is STATUS_CORRUPT, and nothing waits for it. */
+enum status file_open_regular(
+    const char *path, int flags, int *fd_out, struct error *err) MUST_CHECK;
+
 /* Temporary file beside `path`, write, fsync, rename, fsync of the folder:
  * afterwards `path` holds either the old or the new bytes, whole. */
 enum status file_write_atomic(const char *path, struct span bytes, mode_t mode,

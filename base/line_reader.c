@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,13 +31,12 @@ line_reader_open(const char *path, size_t line_max, struct line_reader **out,
     buf_init(&r->in, line_max + READ_STEP);
     r->line_max = line_max;
     r->path = strdup(path);
-    r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    enum status st = STATUS_OK;
-    if (r->fd < 0) {
-        st = error_sys(err, errno, "open %s", path);
-    } else if (r->path == NULL) {
+    r->fd = -1;
+    enum status st = file_open_regular(path, O_RDONLY, &r->fd, err);
+    if (st == STATUS_OK && r->path == NULL) {
         st = error_set(err, STATUS_NO_MEMORY, "no memory to read %s", path);
-    } else {
+    }
+    if (st == STATUS_OK) {
         *out = r;
         r = NULL;
     }

@@ -14,10 +14,13 @@ struct file_digest {
     struct sha256 hash;
 };
 
-/* Of the bytes as they lie there, encrypted or not. `hasher` is reset first,
- * and lent so that a store's files share one. */
-enum status quick_check_digest(const char *path, struct hasher *hasher,
-    struct file_digest *out, struct error *err) MUST_CHECK;
+/* Of the bytes as they lie there, encrypted or not. A file that has not
+ * `want_len` bytes is another one whatever they are: it is not read, since it
+ * may be without end, and its hash stays zero. `hasher` is reset first, and
+ * lent so that a store's files share one. STATUS_CORRUPT: it is no file. */
+enum status quick_check_digest(const char *path, uint64_t want_len,
+    struct hasher *hasher, struct file_digest *out,
+    struct error *err) MUST_CHECK;
 
 /* Reads, through the seek table, the last seal and the last frame's last
  * event into the report, which was inited: id, meta, text_len, text_hash,

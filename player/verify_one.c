@@ -236,7 +236,7 @@ check_digest_alone(struct one *v, int *code_out, struct error *err)
         st = hasher_new(&hasher);
     }
     if (st == STATUS_OK) {
-        st = quick_check_digest(v->entry.path, hasher, &d, err);
+        st = quick_check_digest(v->entry.path, leaf.file_len, hasher, &d, err);
     }
     hasher_free(&hasher);
     if (st != STATUS_OK) {

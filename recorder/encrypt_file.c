@@ -42,18 +42,17 @@ open_files(
         return error_set(err, STATUS_LIMIT, "path too long: %s", to);
     }
     memcpy(e->to, to, strlen(to) + 1);
-    const enum status st = file_make_parent(to, 0700, err);
+    enum status st = file_make_parent(to, 0700, err);
+    if (st == STATUS_OK) {
+        st = file_open_regular(from, O_RDONLY, &e->from_fd, err);
+    }
     if (st != STATUS_OK) {
         return st;
     }
-    e->from_fd = open(from, O_RDONLY | O_CLOEXEC);
-    if (e->from_fd < 0) {
-        return error_sys(err, errno, "open %s", from);
-    }
-    e->to_fd =
-        open(e->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    return e->to_fd >= 0 ? STATUS_OK
-                         : error_sys(err, errno, "create %s", e->temporary);
+    /* What stands there may be a link that somebody put in the way. */
+    (void)unlink(e->temporary); /* a failure shows when it is made anew */
+    return file_open_regular(
+        e->temporary, O_WRONLY | O_CREAT | O_EXCL, &e->to_fd, err);
 }
 
 enum status

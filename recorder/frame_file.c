@@ -119,15 +119,15 @@ entries_reserve(struct frame_file *f, struct error *err)
 static enum status
 open_good(struct frame_file *f, int *fd_out, struct error *err)
 {
-    const int fd = open(f->path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 && (errno == ENOENT || errno == ELOOP)) {
+    int fd;
+    enum status st = file_open_regular(f->path, O_WRONLY, &fd, err);
+    if (st == STATUS_NOT_FOUND) {
         return error_set(err, STATUS_CORRUPT, "%s is gone", f->path);
     }
-    if (fd < 0) {
-        return error_sys(err, errno, "open %s", f->path);
+    if (st != STATUS_OK) {
+        return st;
     }
     struct stat sb;
-    enum status st = STATUS_OK;
     if (fstat(fd, &sb) != 0) {
         st = error_sys(err, errno, "stat %s", f->path);
     } else if ((uint64_t)sb.st_size < f->file_len) {
@@ -519,12 +519,12 @@ refuse_seals_behind(struct resume *r, int fd, struct error *err)
 static enum status
 cut_rest(struct resume *r, struct error *err)
 {
-    const int fd = open(r->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
-        return error_sys(err, errno, "open %s", r->path);
+    int fd;
+    enum status st = file_open_regular(r->path, O_RDWR, &fd, err);
+    if (st != STATUS_OK) {
+        return st;
     }
     const bool is_begun = has_good_seal(r);
-    enum status st = STATUS_OK;
     if (r->may_cut == NULL || !r->may_cut(r->ctx, is_begun ? &r->last : NULL)) {
         st = refuse_seals_behind(r, fd, err);
     }
@@ -588,8 +588,8 @@ frame_file_has_table(const char *path)
     size_t table_len;
     size_t frames;
     struct stat sb;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
+    int fd;
+    if (file_open_regular(path, O_RDONLY, &fd, NULL) != STATUS_OK) {
         return false;
     }
     const bool is_read = fstat(fd, &sb) == 0 && sb.st_size > FOOTER_LEN &&

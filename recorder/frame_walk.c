@@ -5,7 +5,6 @@
 #include "recorder/limits.h"
 #include "schema/seal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -36,13 +35,12 @@ frame_walk_open(const char *path, struct frame_walk **out, struct error *err)
     buf_init(&w->in, 2 * WALK_FRAME_MAX);
     buf_init(&w->text, RECORDER_FRAME_TEXT_MAX);
     w->dctx = ZSTD_createDCtx();
-    w->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    enum status st = STATUS_OK;
-    if (w->fd < 0) {
-        st = error_sys(err, errno, "open %s", path);
-    } else if (w->dctx == NULL) {
+    w->fd = -1;
+    enum status st = file_open_regular(path, O_RDONLY, &w->fd, err);
+    if (st == STATUS_OK && w->dctx == NULL) {
         st = error_set(err, STATUS_NO_MEMORY, "no memory to read %s", path);
-    } else {
+    }
+    if (st == STATUS_OK) {
         *out = w;
         w = NULL;
     }

@@ -189,12 +189,12 @@ static enum status
 append_batch(struct ledger *l, struct error *err)
 {
     const int made = l->length == 0 ? O_CREAT : 0;
-    const int fd =
-        open(l->leaves, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | made, 0600);
-    if (fd < 0) {
-        return error_sys(err, errno, "open %s", l->leaves);
+    int fd;
+    enum status st = file_open_regular(l->leaves, O_WRONLY | made, &fd, err);
+    if (st != STATUS_OK) {
+        return st;
     }
-    enum status st = write_batch(l, fd, err);
+    st = write_batch(l, fd, err);
     if (close(fd) != 0 && st == STATUS_OK) {
         st = error_sys(err, errno, "close %s", l->leaves);
     }

@@ -225,12 +225,13 @@ static enum status
 read_end(const char *path, struct meta *out, bool *is_finished_out,
     struct error *err)
 {
-    struct tail t = {.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
-    if (t.fd < 0) {
-        return error_sys(err, errno, "open");
+    struct tail t = {.fd = -1};
+    enum status st = file_open_regular(path, O_RDONLY, &t.fd, err);
+    if (st != STATUS_OK) {
+        return st;
     }
     buf_init(&t.bytes, FRAME_MAX > TABLE_MAX ? FRAME_MAX : TABLE_MAX);
-    enum status st = look_for_end(&t, err);
+    st = look_for_end(&t, err);
     if (st == STATUS_OK) {
         st = read_last_frame(&t, out, err);
         *is_finished_out = st == STATUS_OK;

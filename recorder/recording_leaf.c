@@ -25,12 +25,15 @@ static enum status
 open_file(struct recording_leaf *l, const char *path, struct error *err)
 {
     struct stat sb;
-    l->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (l->fd < 0 && (errno == ENOENT || errno == ELOOP)) {
+    const enum status st = file_open_regular(path, O_RDONLY, &l->fd, err);
+    if (st == STATUS_NOT_FOUND) {
         return error_set(err, STATUS_CORRUPT, "%s is gone", path);
     }
-    if (l->fd < 0 || fstat(l->fd, &sb) != 0) {
-        return error_sys(err, errno, "open %s", path);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if (fstat(l->fd, &sb) != 0) {
+        return error_sys(err, errno, "stat %s", path);
     }
     if ((uint64_t)sb.st_size != l->leaf.file_len) {
         return error_set(err, STATUS_CORRUPT,

@@ -115,10 +115,9 @@ open_position(struct tail *t, struct error *err)
     if (st != STATUS_OK) {
         return st;
     }
-    t->position_fd =
-        open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (t->position_fd < 0) {
-        return error_sys(err, errno, "open %s", path);
+    st = file_open_regular(path, O_RDWR | O_CREAT, &t->position_fd, err);
+    if (st != STATUS_OK) {
+        return st;
     }
     uint8_t bytes[JOURNAL_POSITION_LEN];
     size_t got;
@@ -258,9 +257,10 @@ open_segment(struct tail *t, struct error *err)
     if (st != STATUS_OK) {
         return st;
     }
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
-        return error_sys(err, errno, "open %s", path);
+    int fd;
+    st = file_open_regular(path, O_RDONLY, &fd, err);
+    if (st != STATUS_OK) {
+        return st;
     }
     uint8_t head[JOURNAL_SEGMENT_HEAD_LEN];
     size_t got = 0;

@@ -7,6 +7,7 @@ cases at the end hold one, to show what the ledger's rules say of that.
 """
 import hashlib
 import json
+import os
 import shutil
 import unittest
 
@@ -181,6 +182,26 @@ def link_file(s, m):
     moved = s.path / "elsewhere.zst"
     path.rename(moved)
     path.symlink_to(moved)
+
+
+def put_instead(make):
+    """Something that is no file, of the name of one."""
+    def hand(s, m):
+        path = s.file(m.short)
+        path.unlink()
+        make(path)
+    return hand
+
+
+def grow(s, m):
+    """Reading it to the end would take hours."""
+    os.truncate(s.file(m.short), 1 << 42)
+
+
+def put_fifo_for_running(s, m):
+    """Of a session that a verifier must read, for it has no leaf."""
+    drop_last_leaf(s, m)
+    put_instead(os.mkfifo)(s, m)
 
 
 # -- the index --
@@ -475,6 +496,14 @@ CASES = [
     ("file and row removed", remove_file_and_row,
      ["is missing, of which line {line} of the ledger tells",
       "the index does not know it"]),
+    ("FIFO instead of a file", put_instead(os.mkfifo),
+     ["{short}: ", ".cast.zst is no regular file"]),
+    ("folder instead of a file", put_instead(os.mkdir),
+     ["{short}: ", ".cast.zst is no regular file"]),
+    ("FIFO instead of a file without a leaf", put_fifo_for_running,
+     ["{short}: ", ".cast.zst: it is no regular file"]),
+    ("file grown to 4 TiB", grow,
+     [NOT_THE_FILE + ": its length is another"]),
     ("file replaced by another session's", replace_file,
      [NOT_THE_FILE, "is of another session than line {line}"]),
     ("files of two sessions exchanged", exchange_files,

@@ -165,6 +165,41 @@ positioned_reads_and_writes(void **state)
     assert_int_equal(unlink(in_folder("p")), 0);
 }
 
+/* Nobody is at the FIFO's other end: an open that waits would hang the test. */
+static void
+only_a_regular_file_is_opened(void **state)
+{
+    (void)state;
+    struct error err;
+    int fd = -1;
+    assert_int_equal(mkfifo(in_folder("fifo"), 0600), 0);
+    assert_int_equal(mkdir(in_folder("dir"), 0700), 0);
+    assert_int_equal(symlink("/etc/passwd", in_folder("link")), 0);
+    static const char *const others[] = {"fifo", "dir", "link"};
+    static const int flags[] = {O_RDONLY, O_WRONLY, O_RDWR | O_CREAT};
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t j = 0; j < 3; j++) {
+            assert_int_equal(
+                file_open_regular(in_folder(others[i]), flags[j], &fd, &err),
+                STATUS_CORRUPT);
+            assert_non_null(strstr(err.text, others[i]));
+            assert_non_null(strstr(err.text, "no regular file"));
+        }
+    }
+    assert_int_equal(fd, -1);
+    assert_int_equal(file_open_regular(in_folder("none"), O_RDONLY, &fd, &err),
+        STATUS_NOT_FOUND);
+    assert_int_equal(
+        file_open_regular(in_folder("new"), O_RDWR | O_CREAT, &fd, &err),
+        STATUS_OK);
+    assert_int_equal(file_pwrite_all(fd, SPAN_LIT("x"), 0, &err), STATUS_OK);
+    close(fd);
+    assert_int_equal(unlink(in_folder("new")), 0);
+    assert_int_equal(unlink(in_folder("fifo")), 0);
+    assert_int_equal(unlink(in_folder("link")), 0);
+    assert_int_equal(rmdir(in_folder("dir")), 0);
+}
+
 static void
 make_dirs_makes_what_is_missing(void **state)
 {
@@ -337,6 +372,7 @@ main(void)
         cmocka_unit_test(read_believes_no_size),
         cmocka_unit_test(refusals_name_the_file),
         cmocka_unit_test(positioned_reads_and_writes),
+        cmocka_unit_test(only_a_regular_file_is_opened),
         cmocka_unit_test(make_dirs_makes_what_is_missing),
         cmocka_unit_test(join_puts_one_slash),
         cmocka_unit_test(a_lock_excludes_another_descriptor),

@@ -8,9 +8,11 @@
 #include "tests/support/test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -147,19 +149,18 @@ test_failed_write(void **state)
 {
     struct bench *b = *state;
     struct recording r;
-    char aside[400];
+    struct rlimit before;
     cut(b, "header\n", false);
-    snprintf(aside, sizeof aside, "%s.aside", b->path);
-    assert_int_equal(rename(b->path, aside), 0);
-    assert_int_equal(mkdir(b->path, 0700), 0); /* writing fails: EISDIR */
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit tight = {
+        .rlim_cur = (rlim_t)size_of(b) + 12, .rlim_max = before.rlim_max};
+    assert_ptr_not_equal(signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
     assert_int_equal(
         frame_file_cut(b->file, SPAN_LIT("one\n"), &b->writer, false, NULL),
         STATUS_IO);
-    assert_int_equal(rmdir(b->path), 0);
-    assert_int_equal(rename(aside, b->path), 0);
-    const int fd = open(b->path, O_WRONLY | O_APPEND);
-    assert_int_equal(write(fd, "half a frame", 12), 12);
-    close(fd);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(size_of(b), tight.rlim_cur);
     cut(b, "one\ntwo\n", true);
     assert_true(recording_read(b->path, &b->key, &r));
     assert_string_equal(r.text, "header\none\ntwo\n");
@@ -172,6 +173,11 @@ test_gone_or_cut(void **state)
     struct bench *b = *state;
     cut(b, "header\n", false);
     assert_int_equal(truncate(b->path, size_of(b) - 1), 0);
+    assert_int_equal(
+        frame_file_cut(b->file, SPAN_LIT("one\n"), &b->writer, false, NULL),
+        STATUS_CORRUPT);
+    assert_int_equal(unlink(b->path), 0);
+    assert_int_equal(mkfifo(b->path, 0600), 0); /* and nobody waits for it */
     assert_int_equal(
         frame_file_cut(b->file, SPAN_LIT("one\n"), &b->writer, false, NULL),
         STATUS_CORRUPT);
