@@ -112,6 +112,19 @@ compare_root(
 
 /* ---- Leaves ---- */
 
+/* Or it may be another ledger altogether, that the recorder's key only goes on
+ * with. */
+static void
+check_first_key(
+    struct reading *r, const struct ed25519_public *first, bool is_known)
+{
+    char key[KEY_SET_NAME_MAX];
+    if (!is_known) {
+        key_set_name(first, key);
+        tell(r, "line 1 names the key %s…, which is not trusted", key);
+    }
+}
+
 /* Whoever trusts the key before trusts the one that it signed. */
 static void
 follow_key(struct reading *r, const struct ledger_leaf *leaf, uint64_t line)
@@ -125,6 +138,7 @@ follow_key(struct reading *r, const struct ledger_leaf *leaf, uint64_t line)
     const bool is_known = key_set_has(r->keys, &leaf->key);
     if (!r->chain.has_any) {
         r->chain.first = leaf->key;
+        check_first_key(r, &leaf->key, is_known);
     } else if (!is_signed && !is_known) {
         tell(r, "line %" PRIu64 " names a key that nobody vouches for", line);
     } else if (key_set_has(r->keys, &leaf->by) &&

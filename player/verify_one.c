@@ -107,6 +107,23 @@ find_by_prefix(const struct one *v, const char *prefix)
     return found;
 }
 
+/* Lawfully, if the ledger can be believed. */
+static enum status
+tell_removal(struct one *v, const struct audit_entry *e, struct error *err)
+{
+    struct ledger_leaf leaf;
+    char removal[CLAIMS_REMOVAL_MAX];
+    char id[UUID_TEXT_LEN + 1];
+    const enum status st = read_leaf(v, e->tombstone.offset, &leaf, err);
+    if (st == STATUS_OK) {
+        uuid_format(&e->id, id);
+        claims_removal(&leaf, e->tombstone.line, removal);
+        printf("session %s: %s%s\n", id,
+            v->ledger.problem_count == 0 ? "lawfully " : "", removal);
+    }
+    return st;
+}
+
 /* What only the ledger knows of. *done_out: it was removed, and that is all
  * there is to say. */
 static enum status
@@ -114,23 +131,18 @@ find_in_ledger(struct one *v, bool *done_out, struct error *err)
 {
     const struct audit_entry *e = find_by_prefix(v, v->options->name);
     struct ledger_leaf leaf;
-    char removal[CLAIMS_REMOVAL_MAX];
     char id[UUID_TEXT_LEN + 1];
     if (e == NULL) {
         return STATUS_NOT_FOUND; /* as the index said */
     }
+    if (e->tombstone.line != 0) {
+        *done_out = true;
+        return tell_removal(v, e, err);
+    }
     uuid_format(&e->id, id);
-    const bool is_removed = e->tombstone.line != 0;
-    enum status st = read_leaf(
-        v, is_removed ? e->tombstone.offset : e->recording.offset, &leaf, err);
+    const enum status st = read_leaf(v, e->recording.offset, &leaf, err);
     if (st != STATUS_OK) {
         return st;
-    }
-    if (is_removed) {
-        claims_removal(&leaf, e->tombstone.line, removal);
-        printf("session %s: lawfully %s\n", id, removal);
-        *done_out = true;
-        return STATUS_OK;
     }
     verify_report_add(&v->ledger,
         "the index does not know session %s, line %" PRIu64
@@ -323,6 +335,34 @@ print_all(const struct one *v)
     return v->report.seals > 0 ? EXIT_DONE : EXIT_COULD_NOT;
 }
 
+/* Nothing but index and ledger were read. */
+static int
+print_ledger(const struct one *v)
+{
+    print_problems(&v->ledger);
+    if (v->ledger.problem_count > 0) {
+        printf("NOT AS RECORDED\n");
+    }
+    return v->ledger.problem_count > 0 ? EXIT_FOUND : EXIT_DONE;
+}
+
+/* A session that has ended, and whose file is not there. */
+static enum status
+print_missing(struct one *v, int *code_out, struct error *err)
+{
+    const struct audit_entry *e = audit_list_find(&v->list, &v->entry.meta.id);
+    enum status st = STATUS_OK;
+    if (e != NULL && e->tombstone.line != 0) { /* its row is about to go */
+        st = tell_removal(v, e, err);
+    } else {
+        verify_report_add(&v->ledger, "its file %s is missing", v->entry.path);
+    }
+    if (st == STATUS_OK) {
+        *code_out = print_ledger(v);
+    }
+    return st;
+}
+
 /* ---- All of it ---- */
 
 static enum status
@@ -347,6 +387,11 @@ verify_and_print(struct one *v, int *code_out, struct error *err)
         if (st == STATUS_OK) {
             return st;
         }
+    }
+    const bool is_running =
+        v->entry.is_indexed && v->entry.meta.status == META_ACTIVE;
+    if (st == STATUS_NOT_FOUND && !is_running) {
+        return print_missing(v, code_out, err);
     }
     if (st != STATUS_OK) {
         return error_set(err, st, "%s: %s", v->entry.path, why.text);
@@ -373,8 +418,7 @@ run(struct one *v, int *code_out, struct error *err)
         st = find_in_ledger(v, &is_done, &why);
     }
     if (st == STATUS_OK && is_done) {
-        print_problems(&v->ledger);
-        *code_out = v->ledger.problem_count > 0 ? EXIT_FOUND : EXIT_DONE;
+        *code_out = print_ledger(v);
         return st;
     }
     return st == STATUS_OK ? verify_and_print(v, code_out, err) : st;

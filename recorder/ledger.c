@@ -27,12 +27,12 @@ struct ledger {
     char leaves[PATH_MAX];
     char checkpoint[PATH_MAX];
     char origin[CHECKPOINT_ORIGIN_MAX];
-    struct merkle tree; /* with the batch */
-    uint64_t committed; /* leaves that a checkpoint counts */
-    uint64_t length;    /* bytes of their lines */
-    struct buf batch;   /* lines behind them */
-    struct ed25519_public keys[ED25519_PUBLICS_MAX]; /* see ledger_keys */
-    size_t key_count;
+    struct merkle tree;        /* with the batch */
+    uint64_t committed;        /* leaves that a checkpoint counts */
+    uint64_t length;           /* bytes of their lines */
+    struct buf batch;          /* lines behind them */
+    struct ed25519_public key; /* that the leaves name last */
+    bool has_key;
 };
 
 /* Nobody but a person can say what is right now. */
@@ -60,30 +60,11 @@ is_key(const struct ed25519_public *a, const struct ed25519_public *b)
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* To the front, as the one that signs now. */
 static void
 note_key(struct ledger *l, const struct ed25519_public *key)
 {
-    const struct ed25519_public kept = *key;
-    size_t at = 0;
-    while (at < l->key_count && !is_key(&l->keys[at], &kept)) {
-        at++;
-    }
-    if (at == l->key_count && l->key_count < ED25519_PUBLICS_MAX) {
-        l->key_count++;
-    } else if (at == l->key_count) {
-        at--; /* the one that was replaced first is forgotten */
-    }
-    memmove(&l->keys[1], &l->keys[0], at * sizeof l->keys[0]);
-    l->keys[0] = kept;
-}
-
-size_t
-ledger_keys(
-    const struct ledger *l, struct ed25519_public out[ED25519_PUBLICS_MAX])
-{
-    memcpy(out, l->keys, l->key_count * sizeof *out);
-    return l->key_count;
+    l->key = *key;
+    l->has_key = true;
 }
 
 /* A change is as the key before has it, or nobody vouches for it. */
@@ -100,8 +81,7 @@ check_key_leaf(
     }
     uint8_t claim[LEDGER_CLAIM_LEN];
     ledger_key_claim(&leaf->by, &leaf->key, claim);
-    const bool is_vouched = l->key_count > 0 &&
-                            is_key(&leaf->by, &l->keys[0]) &&
+    const bool is_vouched = l->has_key && is_key(&leaf->by, &l->key) &&
                             ed25519_verify(&leaf->by,
                                 span_of(claim, sizeof claim), &leaf->signature);
     return is_vouched ? STATUS_OK
@@ -366,7 +346,7 @@ check_checkpoint(const struct ledger *l, struct span note,
         return damaged(l, err, "the leaves are not those of the checkpoint");
     }
     const enum status st =
-        checkpoint_open(note, l->keys, 1, &opened, &which, &why);
+        checkpoint_open(note, &l->key, 1, &opened, &which, &why);
     return st == STATUS_OK ? st : refuse(l, st, l->checkpoint, why.text, err);
 }
 
@@ -466,10 +446,10 @@ follow_signer(struct ledger *l, struct error *err)
 {
     struct ledger_leaf leaf = {
         .kind = LEDGER_KEY, .key = signer_public(l->o.signer)};
-    if (is_key(&leaf.key, &l->keys[0])) {
+    if (is_key(&leaf.key, &l->key)) {
         return STATUS_OK;
     }
-    const struct signer *former = find_former(l, &l->keys[0]);
+    const struct signer *former = find_former(l, &l->key);
     enum status st = STATUS_OK;
     if (former != NULL) {
         st = vouch(former, &leaf, err);

@@ -55,9 +55,4 @@ enum status ledger_commit(struct ledger *l, struct error *err) MUST_CHECK;
 
 uint64_t ledger_size(const struct ledger *l); /* committed leaves */
 
-/* The keys that the ledger names, the one that signs first, then the others,
- * latest first, each once; at most ED25519_PUBLICS_MAX. */
-size_t ledger_keys(
-    const struct ledger *l, struct ed25519_public out[ED25519_PUBLICS_MAX]);
-
 #endif

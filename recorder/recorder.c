@@ -184,12 +184,18 @@ on_leaf(void *ctx, uint64_t index, const struct ledger_leaf *leaf,
     return st == STATUS_OK ? daily_file_on_leaf(r->daily, leaf, err) : st;
 }
 
+/* Not what the ledger names: anybody can write a key into it. */
 static enum status
-publish_keys(const struct recorder *r, struct error *err)
+publish_keys(const struct recorder_options *o, struct error *err)
 {
-    struct ed25519_public keys[ED25519_PUBLICS_MAX];
-    const size_t count = ledger_keys(r->ledger, keys);
-    return seal_key_publish(r->env.state_dir, keys, count, err);
+    struct ed25519_public keys[ED25519_PUBLICS_MAX] = {
+        signer_public(o->signer)};
+    size_t count = 1;
+    for (size_t i = 0; i < o->former_count && count < ED25519_PUBLICS_MAX;
+         i++) {
+        keys[count++] = signer_public(o->former[i]);
+    }
+    return seal_key_publish(o->state_dir, keys, count, err);
 }
 
 static enum status
@@ -212,7 +218,7 @@ open_ledger(struct recorder *r, const struct recorder_options *options,
     if (st == STATUS_OK) {
         st = index_db_commit(r->index, err);
     }
-    return st == STATUS_OK ? publish_keys(r, err) : st;
+    return st == STATUS_OK ? publish_keys(options, err) : st;
 }
 
 static bool is_live(void *ctx, const struct uuid *id);

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define PEM_MAX 16384u
@@ -69,6 +70,61 @@ keys_dir(const char *state_dir, char out[PATH_MAX], struct error *err)
     return st == STATUS_OK ? file_make_dirs(out, 0700, err) : st;
 }
 
+static bool
+has_key(const struct ed25519_public *keys, size_t count,
+    const struct ed25519_public *key)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (memcmp(&keys[i], key, sizeof *key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* None when it is not there, or spoilt: then it is made anew. */
+static enum status
+read_published(const char *path, struct ed25519_public out[ED25519_PUBLICS_MAX],
+    size_t *count_out, struct error *err)
+{
+    struct error why = {.code = STATUS_OK};
+    struct buf pem;
+    buf_init(&pem, PEM_MAX);
+    *count_out = 0;
+    enum status st = file_read(path, &pem, &why);
+    if (st == STATUS_OK) {
+        st = ed25519_publics_from_pem(
+            buf_view(&pem), out, ED25519_PUBLICS_MAX, count_out, &why);
+    }
+    buf_fini(&pem);
+    const bool is_made_anew =
+        st == STATUS_NOT_FOUND || st == STATUS_INVALID || st == STATUS_LIMIT;
+    if (is_made_anew) {
+        *count_out = 0;
+    }
+    return st == STATUS_OK || is_made_anew ? STATUS_OK
+                                           : error_set(err, st, "%s", why.text);
+}
+
+/* Those that the file at `path` holds and `keys` do not. */
+static enum status
+add_published(const char *path, const struct ed25519_public *keys, size_t count,
+    struct buf *pem, struct error *err)
+{
+    struct ed25519_public published[ED25519_PUBLICS_MAX];
+    size_t published_count = 0;
+    size_t room = ED25519_PUBLICS_MAX - count;
+    enum status st = read_published(path, published, &published_count, err);
+    for (size_t i = 0; i < published_count && room > 0 && st == STATUS_OK;
+         i++) {
+        if (!has_key(keys, count, &published[i])) {
+            st = ed25519_public_to_pem(&published[i], pem, err);
+            room--;
+        }
+    }
+    return st;
+}
+
 enum status
 seal_key_publish(const char *state_dir, const struct ed25519_public *keys,
     size_t count, struct error *err)
@@ -83,6 +139,9 @@ seal_key_publish(const char *state_dir, const struct ed25519_public *keys,
     }
     for (size_t i = 0; i < count && st == STATUS_OK; i++) {
         st = ed25519_public_to_pem(&keys[i], &pem, err);
+    }
+    if (st == STATUS_OK) {
+        st = add_published(path, keys, count, &pem, err);
     }
     if (st == STATUS_OK) {
         st = file_write_atomic(path, buf_view(&pem), 0644, err);

@@ -158,6 +158,12 @@ class Store:
         return next(i for i, line in enumerate(self.lines())
                     if session.encode() in line)
 
+    def rename(self, first):
+        """The ledger's origin becomes that of this first key."""
+        lines = self.checkpoint.read_text().split("\n")
+        lines[0] = "kubetape/" + hashlib.sha256(first.public).digest()[:8].hex()
+        self.checkpoint.write_text("\n".join(lines))
+
     def sign(self, key):
         """A new checkpoint over the lines as they are, by `key`."""
         origin = self.checkpoint.read_text().splitlines()[0]

@@ -686,6 +686,9 @@ class Tampering(unittest.TestCase):
         for name, hand, words in [
                 ("frame", lambda s, m: frame_bit(s, m), ["wrong: "]),
                 ("prefix", older_prefix, ["but its end is missing"]),
+                ("file", remove_file, ["wrong: its file", "is missing"]),
+                ("file and row", remove_file_and_row,
+                 ["the index does not know", "is missing"]),
                 ("row", set_row("user = 'mallory'"), [INDEX + "user"]),
                 ("row deleted", delete_row, ["the index does not know"]),
                 ("leaf", edit_leaf, ["wrong: ledger: the first 4 lines"]),
@@ -832,6 +835,46 @@ class Tampering(unittest.TestCase):
         self.assertEqual(1, code, said)
         self.assertIn("line 5 names a key that nobody vouches for", said)
         self.assertIn("the checkpoint is by the key", said)
+
+    def bare_key(self, key):
+        return json.dumps({
+            "kind": "key", "time": 1764024236000000, "key": key.public.hex(),
+            "by": "0" * 64, "signature": "0" * 128},
+            separators=(",", ":")).encode()
+
+    def red_after_a_start(self, store, words):
+        """The real recorder goes on with what was forged: it may not make
+        the forger's key one that verifiers trust."""
+        Recorder(store.path).end()
+        code, said = store.verify()
+        self.assertEqual(1, code, said)
+        self.assertIn(words, said)
+        code, said = tape("verify", "--state", store.path, self.made.short)
+        self.assertEqual(1, code, said)
+        self.assertIn(words, said)
+        self.assertIn("NOT AS RECORDED", said)
+        self.assertNotIn("lawfully", said)
+
+    def test_recorder_does_not_launder_a_key(self):
+        store = self.made.copy()
+        store.put_lines(store.lines() + [self.bare_key(self.made.other),
+                                         tombstone(self.made.short)])
+        store.sign(self.made.other)
+        remove_file(store, self.made)
+        self.red_after_a_start(
+            store, "line 5 names a key that nobody vouches for")
+
+    def test_recorder_does_not_launder_a_ledger(self):
+        """As if it had always been so, but for the first key."""
+        store = self.made.copy()
+        lines = store.lines()
+        lines[0] = self.bare_key(self.made.other)
+        lines.append(tombstone(self.made.short))
+        store.put_lines(lines)
+        store.rename(self.made.other)
+        store.sign(self.made.other)
+        remove_file(store, self.made)
+        self.red_after_a_start(store, "line 1 names the key")
 
     # -- stores that live --
 

@@ -104,6 +104,16 @@ test_former_keys(void **state)
         STATUS_OK);
     assert_int_equal(count, 2);
     assert_memory_equal(stored, keys, sizeof keys);
+    /* what it held stays, behind */
+    assert_int_equal(seal_key_publish(dir, &keys[1], 1, NULL), STATUS_OK);
+    buf_clear(&pem);
+    assert_int_equal(file_read(path, &pem, NULL), STATUS_OK);
+    assert_int_equal(
+        ed25519_publics_from_pem(buf_view(&pem), stored, 2, &count, NULL),
+        STATUS_OK);
+    assert_int_equal(count, 2);
+    assert_memory_equal(&stored[0], &keys[1], sizeof stored[0]);
+    assert_memory_equal(&stored[1], &keys[0], sizeof stored[1]);
     buf_fini(&pem);
     signer_free(&signers[0]);
     signer_free(&signers[1]);
