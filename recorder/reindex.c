@@ -182,7 +182,41 @@ read_recording(
     return st;
 }
 
-/* The ledger says that it was removed, so a crash kept it. */
+struct tombstone_search {
+    const struct uuid *id;
+    bool is_found;
+};
+
+static enum status
+look_for_tombstone(void *ctx, uint64_t index, const struct ledger_leaf *leaf,
+    struct error *err)
+{
+    struct tombstone_search *s = ctx;
+    (void)index;
+    (void)err;
+    if (leaf->kind == LEDGER_TOMBSTONE &&
+        memcmp(&leaf->id, s->id, sizeof leaf->id) == 0) {
+        s->is_found = true;
+    }
+    return STATUS_OK;
+}
+
+/* The ledger decides: a row of `removed` alone may be anybody's. Only what a
+ * crash kept from being unlinked is looked up so, so it is rarely read. */
+static enum status
+was_removed(const struct reindex *r, const struct uuid *id, bool *out,
+    struct error *err)
+{
+    struct tombstone_search search = {.id = id};
+    enum status st = index_db_was_removed(r->env.index, id, out, err);
+    if (st == STATUS_OK && *out) {
+        st = ledger_each(r->env.ledger, look_for_tombstone, &search, err);
+        *out = search.is_found;
+    }
+    return st;
+}
+
+/* A crash kept it. */
 static enum status
 finish_removal(
     struct reindex *r, const struct store_item *item, struct error *err)
@@ -200,13 +234,12 @@ static enum status
 take_recording(
     struct reindex *r, const struct store_item *item, struct error *err)
 {
-    bool was_removed = false;
-    enum status st =
-        index_db_was_removed(r->env.index, &item->id, &was_removed, err);
+    bool is_removed = false;
+    enum status st = was_removed(r, &item->id, &is_removed, err);
     if (st != STATUS_OK) {
         return st;
     }
-    if (was_removed) {
+    if (is_removed) {
         return finish_removal(r, item, err);
     }
     if (item->is_encrypted) { /* for others' keys: its row has to do */

@@ -1,5 +1,6 @@
 """What changes the store on request and by rule, as its users see it: the real
 recorder and the real kubetape, over sessions that are months old or running."""
+import contextlib
 import json
 import random
 import socket
@@ -208,6 +209,19 @@ class Index(Store):
         before = self.stage.ls()
         self.assertIn("45 sessions are in the index", self.ok("reindex"))
         self.assertEqual(before, self.stage.ls())
+
+    def test_a_removal_that_the_ledger_does_not_know(self):
+        """Somebody wrote it into the index: no file goes for that."""
+        self.fill()
+        before, files = self.stage.ls(), self.stage.files()
+        with contextlib.closing(sqlite3.connect(
+                self.stage.state / "index.db", timeout=60)) as db, db:
+            db.execute("INSERT INTO removed"
+                       " SELECT id, 'r', 'w', 1 FROM sessions")
+        self.ok("reindex")
+        self.assertEqual(files, self.stage.files())
+        self.assertEqual(before, self.stage.ls())
+        self.verify_all()
 
     def test_lost_and_damaged(self):
         stage = self.stage
