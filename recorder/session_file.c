@@ -684,12 +684,16 @@ try_compaction(struct session_file *s)
 }
 
 /* To where it stays; *done_out: it is there. One that the ledger knows in its
- * plain place stays there. */
+ * plain place stays there; an encrypted one that it does not know may be
+ * anybody's, and is made anew. */
 static enum status
 put_away(struct session_file *s, bool *done_out, struct error *err)
 {
     char plain[META_FILE_MAX];
     put_away_plain_name(s->working, plain);
+    if (s->leaf_state != LEAF_THERE && s->env->recipients.count > 0) {
+        s->was_away = false;
+    }
     s->meta.size = frame_file_len(s->file);
     const bool is_needed =
         put_away_is_needed(s->working, plain, &s->env->recipients);

@@ -448,6 +448,28 @@ test_crash_before_the_row(void **state)
     buf_fini(&after);
 }
 
+/* Somebody else's, put there while nobody looked: what was recorded is not given
+ * away for it. */
+static void
+test_crash_before_the_leaf(void **state)
+{
+    struct world *w = *state;
+    const struct uuid id = uuid_v7(START_US);
+    char name[PATH_LEN];
+    char path[PATH_LEN];
+    struct buf file = undo_row(w, &id);
+    put(w, name_of(DAY, &id, ".age", name),
+        span_of(buf_view(&file).ptr, file.len - 1));
+    assert_int_equal(unlink(at(w, "ledger/leaves", path)), 0);
+    assert_int_equal(unlink(at(w, "ledger/checkpoint", path)), 0);
+    start_recorder(w);
+    finish(w);
+    assert_encrypted(w, &id);
+    assert_int_equal(count_files(w, "recordings"), 1);
+    assert_int_equal(count_files(w, "journal/running"), 0);
+    buf_fini(&file);
+}
+
 /* It was being written. */
 static void
 test_crash_while_encrypting(void **state)
@@ -919,6 +941,7 @@ main(void)
         SCENARIO(test_recipients_change),
         SCENARIO(test_crash_while_it_runs),
         SCENARIO(test_crash_before_the_row),
+        SCENARIO(test_crash_before_the_leaf),
         SCENARIO(test_crash_while_encrypting),
         SCENARIO(test_crash_before_the_clear_text_is_removed),
         SCENARIO(test_crash_before_any_row),
