@@ -122,6 +122,20 @@ on_row(void *ctx, const struct uuid *id, struct error *err)
     return audit_list_add(&p->list, &e, err);
 }
 
+/* Their name says nothing of their id: they are known by their place. */
+static void
+note_encrypted_attempts(
+    struct audit_pass *p, const struct ledger_leaf *leaf, struct audit_entry *e)
+{
+    if (!audit_is_attempts(leaf->file) || !audit_is_encrypted(leaf->file)) {
+        return;
+    }
+    e->file_key = audit_list_key(leaf->file);
+    if (strcmp(leaf->file, p->encrypted_attempts) > 0) {
+        memcpy(p->encrypted_attempts, leaf->file, sizeof leaf->file);
+    }
+}
+
 static enum status
 on_leaf(void *ctx, const struct ledger_leaf *leaf, uint64_t line,
     uint64_t offset, struct error *err)
@@ -132,6 +146,7 @@ on_leaf(void *ctx, const struct ledger_leaf *leaf, uint64_t line,
     switch (leaf->kind) {
     case LEDGER_RECORDING:
         e.recording = at;
+        note_encrypted_attempts(p, leaf, &e);
         return audit_list_add(&p->list, &e, err);
     case LEDGER_TOMBSTONE:
         e.tombstone = at;

@@ -6,12 +6,19 @@
 #include "player/cast_reader.h"
 #include "player/claims.h"
 #include "player/verify.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fts.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RUNNING     "journal/running"
+#define RUNNING_END "-" AUDIT_ATTEMPTS
 
 struct walk {
     struct audit_pass *pass;
@@ -214,6 +221,41 @@ check_attempts(struct walk *w, struct error *err)
     return st;
 }
 
+/* For others' keys: its leaf says what it is, and was held against it. */
+static bool
+has_leaf(const struct audit_list *l, const char *file)
+{
+    const uint64_t key = audit_list_key(file);
+    for (size_t i = 0; i < l->count; i++) {
+        if (l->entries[i].recording.line != 0 &&
+            l->entries[i].file_key == key) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What it was made from is still there: it goes when the leaf is made. */
+static bool
+is_in_the_making(const struct walk *w)
+{
+    char clear[PATH_MAX];
+    const char *day = w->file + sizeof "recordings/" - 1;
+    const int n = snprintf(clear, sizeof clear,
+        "%s/" RUNNING "/%.4s-%.2s-%.2s-" AUDIT_ATTEMPTS,
+        w->pass->options->state, day, day + 5, day + 8);
+    return n > 0 && (size_t)n < sizeof clear && access(clear, F_OK) == 0;
+}
+
+static enum status
+check_encrypted_attempts(struct walk *w, struct error *err)
+{
+    return has_leaf(&w->pass->list, w->file) || is_in_the_making(w)
+               ? STATUS_OK
+               : find_stray(w,
+                     "encrypted attempts that the ledger does not know", err);
+}
+
 /* ---- The walk ---- */
 
 static enum status
@@ -227,6 +269,10 @@ check_file(struct walk *w, struct error *err)
     }
     if (span_eq_str(name, AUDIT_ATTEMPTS)) {
         return check_attempts(w, err);
+    }
+    if (span_eq_str(name, AUDIT_ATTEMPTS AUDIT_ENCRYPTED) ||
+        span_eq_str(name, AUDIT_ATTEMPTS AUDIT_ENCRYPTED ".tmp")) {
+        return check_encrypted_attempts(w, err);
     }
     if (!span_take(&name, UUID_TEXT_LEN, &id_text) ||
         !uuid_parse(id_text, &id)) {
@@ -266,8 +312,59 @@ check_found(
     }
 }
 
-enum status
-audit_files(struct audit_pass *p, struct error *err)
+/* A name in journal/running/. */
+static enum status
+check_running(struct audit_pass *p, const char *name, struct error *err)
+{
+    char file[PATH_MAX];
+    char path[PATH_MAX];
+    struct walk w = {.pass = p, .file = file, .path = path};
+    struct stat info;
+    const size_t end_len = sizeof RUNNING_END - 1;
+    const size_t len = strlen(name);
+    if (len < end_len || strcmp(name + len - end_len, RUNNING_END) != 0) {
+        return STATUS_OK; /* a session's: its row tells of it */
+    }
+    enum status st = file_join(file, sizeof file, RUNNING, name, err);
+    if (st == STATUS_OK) {
+        st = file_join(path, sizeof path, p->options->state, file, err);
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    return lstat(path, &info) == 0 && !S_ISREG(info.st_mode)
+               ? find_stray(&w, "neither a file nor a folder", err)
+               : check_attempts(&w, err);
+}
+
+static enum status
+check_all_running(struct audit_pass *p, struct error *err)
+{
+    char path[PATH_MAX];
+    enum status st =
+        file_join(path, sizeof path, p->options->state, RUNNING, err);
+    DIR *dir = st == STATUS_OK ? opendir(path) : NULL;
+    if (dir == NULL) {
+        return st != STATUS_OK || errno == ENOENT
+                   ? st
+                   : error_sys(err, errno, "cannot read %s", path);
+    }
+    while (st == STATUS_OK) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (entry == NULL) {
+            st = errno == 0 ? STATUS_OK
+                            : error_sys(err, errno, "cannot read %s", path);
+            break;
+        }
+        st = check_running(p, entry->d_name, err);
+    }
+    (void)closedir(dir); /* read only: nothing to lose */
+    return st;
+}
+
+static enum status
+check_all_recordings(struct audit_pass *p, struct error *err)
 {
     char root[PATH_MAX];
     struct walk w = {.pass = p};
@@ -293,4 +390,11 @@ audit_files(struct audit_pass *p, struct error *err)
     }
     (void)fts_close(fts); /* read only: nothing to lose */
     return st;
+}
+
+enum status
+audit_files(struct audit_pass *p, struct error *err)
+{
+    const enum status st = check_all_recordings(p, err);
+    return st == STATUS_OK ? check_all_running(p, err) : st;
 }

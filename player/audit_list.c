@@ -56,6 +56,9 @@ join(struct audit_entry *to, const struct audit_entry *from)
     if (from->tombstone.line != 0) {
         to->tombstone = from->tombstone;
     }
+    if (from->file_key != 0) {
+        to->file_key = from->file_key;
+    }
     to->has_row = to->has_row || from->has_row;
 }
 

@@ -10,6 +10,7 @@
 #include "player/audit_list.h"
 #include "player/query.h"
 #include "player/verify_report.h"
+#include "schema/ledger.h"
 
 /* What is to be looked at again, by the key of its name, sorted. */
 struct audit_suspects {
@@ -30,9 +31,17 @@ struct audit_pass {
     bool is_last; /* nothing is put off any more */
     bool is_recorder_running;
     bool has_ledger; /* with leaves in it */
+    /* The last day's file of attempts that is encrypted, or "": of attempts up
+     * to its day nobody without its keys can say whether they are recorded. */
+    char encrypted_attempts[LEDGER_FILE_MAX];
 };
 
-#define AUDIT_ATTEMPTS "attempts.cast.zst" /* a day's file of them */
+#define AUDIT_ATTEMPTS  "attempts.cast.zst" /* a day's file of them */
+#define AUDIT_ENCRYPTED ".age"              /* behind a file's name */
+
+bool audit_is_encrypted(const char *file);
+/* A day's file of attempts, encrypted or not. */
+bool audit_is_attempts(const char *file);
 
 void audit_tell(struct audit_pass *p, const char *where, const char *text);
 /* Whether this pass looks at what has that name. */
@@ -55,7 +64,8 @@ enum status audit_row(struct audit_pass *p, const struct uuid *id,
 enum status audit_place(
     struct audit_pass *p, struct audit_entry *e, struct error *err) MUST_CHECK;
 
-/* audit_files.c: every file below recordings/, and the attempts in them. */
+/* audit_files.c: every file below recordings/, and the attempts in them and in
+ * journal/running/, where those of a day are that will be encrypted. */
 enum status audit_files(struct audit_pass *p, struct error *err) MUST_CHECK;
 
 #endif

@@ -37,10 +37,17 @@ ends_with(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-static bool
-is_attempts(const char *file)
+bool
+audit_is_encrypted(const char *file)
 {
-    return ends_with(file, "/" AUDIT_ATTEMPTS);
+    return ends_with(file, AUDIT_ENCRYPTED);
+}
+
+bool
+audit_is_attempts(const char *file)
+{
+    return ends_with(file, "/" AUDIT_ATTEMPTS) ||
+           ends_with(file, "/" AUDIT_ATTEMPTS AUDIT_ENCRYPTED);
 }
 
 /* Where its file belongs. */
@@ -49,7 +56,7 @@ place(struct subject *s, const char *file, struct error *err)
 {
     s->file = file;
     s->entry->file_key = audit_list_key(file);
-    s->is_encrypted = ends_with(file, ".age");
+    s->is_encrypted = audit_is_encrypted(file);
     return file_join(
         s->path, sizeof s->path, s->pass->options->state, file, err);
 }
@@ -132,7 +139,7 @@ read_unaltered(struct subject *s, struct error *err)
         s->report.text_len = s->leaf.text_len;
         return STATUS_OK;
     }
-    if (s->pass->options->is_full || is_attempts(s->file)) {
+    if (s->pass->options->is_full || audit_is_attempts(s->file)) {
         const enum status st = read_whole(s, err);
         if (st == STATUS_OK) {
             claims_of_leaf(&s->report, &s->leaf, s->entry->recording.line);
@@ -218,7 +225,7 @@ check_finished(struct subject *s, struct error *err)
             " of the ledger both tell of its recording",
             e->other.line, e->recording.line);
     }
-    if (is_attempts(s->leaf.file)) {
+    if (audit_is_attempts(s->leaf.file)) {
         return st; /* a day's file has no row */
     }
     if (s->has_row) {
@@ -303,12 +310,23 @@ is_at_its_place(const struct meta *row)
            (row->file[len] == '\0' || strcmp(row->file + len, ".age") == 0);
 }
 
+/* Attempts are with their day's or, when they came late, with a later one's. */
+static bool
+may_be_encrypted(const struct audit_pass *p, const struct meta *row)
+{
+    char plain[META_FILE_MAX];
+    meta_file_name(&row->id, row->start_us, plain);
+    return strncmp(plain, p->encrypted_attempts,
+               sizeof "recordings/2026/11/24/" - 1) <= 0;
+}
+
 static enum status
 check_unfinished(struct subject *s, struct error *err)
 {
     const struct meta *row = &s->row;
-    s->entry->owes_attempt =
-        row->status == META_REFUSED && row->file[0] == '\0';
+    s->entry->owes_attempt = row->status == META_REFUSED &&
+                             row->file[0] == '\0' &&
+                             !may_be_encrypted(s->pass, row);
     if (row->file[0] == '\0') {
         if (row->sealed) {
             verify_report_add(&s->report,
@@ -397,7 +415,7 @@ count(const struct subject *s)
     struct audit_summary *sum = s->pass->summary;
     const struct audit_entry *e = s->entry;
     sum->removed += e->tombstone.line != 0 ? 1 : 0;
-    if (s->is_looked_at && !is_attempts(s->file)) {
+    if (s->is_looked_at && !audit_is_attempts(s->file)) {
         sum->recordings++;
         sum->encrypted += s->is_encrypted ? 1 : 0;
         sum->running +=

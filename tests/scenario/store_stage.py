@@ -160,9 +160,10 @@ class Stage:
         self.journal = Journal(self.state)
         test.addCleanup(self.journal.close)
 
-    def configure(self, **retention):
+    def configure(self, encrypt_to=(), **retention):
         (self.folder / "config").write_text(json.dumps({
             "state": str(self.state), "upstream": {"in_cluster": True},
+            "recorder": {"encrypt_to": list(encrypt_to)},
             "retention": retention}))
 
     def reload(self, **retention):

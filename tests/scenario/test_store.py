@@ -2,6 +2,7 @@
 recorder and the real kubetape, over sessions that are months old or running."""
 import contextlib
 import json
+import os
 import random
 import socket
 import sqlite3
@@ -301,6 +302,57 @@ class Index(Store):
         self.ok("reindex")
         self.assertEqual(before, stage.ls())
         self.assertEqual(len(stage.sql("SELECT 1 FROM holds")), 1)
+
+
+class Encrypted(Store):
+    RECIPIENT = ("age1xmwwc06ly3ee5rytxm9mflaz2u56jjj36s0mypdrwsvlul66mv4q47ry"
+                 "ef")
+
+    def test_attempts(self):
+        """Of a day that is over nobody here can read them, today's are in
+        journal/running/: neither is held against the store."""
+        stage = self.stage
+        stage.configure(encrypt_to=[self.RECIPIENT])
+        stage.start()
+        for day in (3, 2, 0):  # each turns to another day's file
+            stage.journal.session(ago(day), text="", status="refused")
+            stage.until_recorded()
+        over = sorted(stage.state.glob("recordings/*/*/*/attempts*"))
+        running = list(stage.state.glob("journal/running/*-attempts*"))
+        self.assertEqual([p.suffix for p in over], [".age", ".age"])
+        self.assertEqual(len(running), 1)
+        stage.until(lambda: len(stage.leaves("recording")) == 2)
+        self.verify_all()
+        self.assertEqual(stage.stop(), 0)
+        self.verify_all()
+        # They are looked at all the same.
+        self.spoiled(over[0], over[0].read_bytes()[:-1],
+                     f"{over[0].name} is not the file that line")
+        self.spoiled(over[1], None, "is missing, of which line")
+        self.spoiled(running[0], None, "the index says that it was refused, "
+                                       "no day's attempts do")
+        other = stage.state / "recordings/2020/01/01" / over[1].name
+        other.parent.mkdir(parents=True)
+        self.spoiled(other, over[1].read_bytes(),
+                     "encrypted attempts that the ledger does not know")
+        other.unlink()
+        strange = running[0].with_name("2020-01-01-attempts.cast.zst")
+        os.mkfifo(strange)  # which nobody will ever write to
+        code, out, err = stage.run("verify", "--all")
+        self.assertEqual(code, 1, out + err)
+        self.assertIn("neither a file nor a folder", out)
+
+    def spoiled(self, path, content, says):
+        """With those bytes instead, or without the file."""
+        whole = path.read_bytes() if path.exists() else None
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        code, out, err = self.stage.run("verify", "--all")
+        self.assertEqual(code, 1, out + err)
+        self.assertIn(says, out)
+        if whole is not None:
+            path.write_bytes(whole)
 
 
 class Socket(Store):
