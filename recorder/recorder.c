@@ -900,7 +900,7 @@ recorder_tick(struct recorder *r)
     }
     allow_endings(r, RECORDER_ENDING_MS);
     r->is_batch_over = end_batch(r);
-    if (is_time_to_look) {
+    if (is_time_to_look && r->is_batch_over) { /* events are on the disk, too */
         remove_buried(r);
     }
     sync_laggards(r);

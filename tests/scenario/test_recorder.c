@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -445,6 +446,51 @@ test_refused(void **state)
     assert_non_null(strstr(r.text, "no such pod"));
     assert_int_equal(r.seals, 2);
     recording_free(&r);
+}
+
+/* Nothing can be written, as on a full disk, until it is called again. */
+static void
+limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* Events that cannot be written are in memory, and in the journal of a worker
+ * that is gone: its folder has to wait. */
+static void
+test_events_outlive_their_worker(void **state)
+{
+    struct world *w = *state;
+    char attempts[512];
+    char journal[512];
+    struct recording r;
+    snprintf(attempts, sizeof attempts, "%s/%s/attempts.cast.zst", w->state,
+        DAY_DIR);
+    snprintf(journal, sizeof journal, "%s", w->journal.dir);
+    journal_maker_note(&w->journal, JOURNAL_EVENT, 0, "{\"path\":\"/first\"}");
+    read_all(w);
+    journal_maker_note(&w->journal, JOURNAL_EVENT, 0, "{\"path\":\"/second\"}");
+    kill_worker(w);
+    limit_files(1);
+    for (int i = 0; i < 5; i++) {
+        pass(w, RECORDER_HEARTBEAT_MS);
+    }
+    const bool is_there = access(journal, F_OK) == 0;
+    limit_files(RLIM_INFINITY);
+    assert_true(is_there);
+    kill_recorder(w);
+    read_all(w);
+    assert_true(recording_read(attempts, &w->key, &r));
+    assert_non_null(strstr(r.text, "/second"));
+    recording_free(&r);
+    for (int i = 0; i < 5; i++) {
+        pass(w, RECORDER_HEARTBEAT_MS);
+    }
+    assert_int_equal(access(journal, F_OK), -1);
 }
 
 /* Read again after a crash that came before the row, it is not written
@@ -1187,6 +1233,7 @@ main(void)
         SCENARIO(test_silent_session),
         SCENARIO(test_refused),
         SCENARIO(test_refused_once),
+        SCENARIO(test_events_outlive_their_worker),
         SCENARIO(test_worker_dies),
         SCENARIO(test_seal_interval),
         SCENARIO(test_compaction),
