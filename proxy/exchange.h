@@ -26,7 +26,7 @@ struct exchange_front {
     void (*want_body)(void *front, bool wanted); /* of the request; at first
                                                   * it is not */
     /* After respond with 101: the connection itself, or NULL where there is
-     * no such thing. */
+     * no such thing, or when the 101 could not be sent. */
     struct conn *(*take_conn)(void *front);
     const struct address *(*peer)(const void *front);
 };

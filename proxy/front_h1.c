@@ -37,6 +37,7 @@ struct front {
     bool is_head_begun;      /* and its deadline runs */
     bool has_answered;       /* a request, at least */
     bool must_close;         /* after this answer */
+    bool is_cut;             /* a part of it could not be kept */
     bool is_busy;            /* in front_on_bytes: it goes on by itself */
 };
 
@@ -132,6 +133,15 @@ front_send_head(struct front *f, const struct http_message *m)
     return st;
 }
 
+/* A part of the answer is missing, so nothing may follow it. (A connection that
+ * takes no more says so itself.) */
+static void
+front_miss(struct front *f, enum status why)
+{
+    f->must_close = true;
+    f->is_cut |= why != STATUS_CLOSED;
+}
+
 static void
 front_interim(void *front, const struct http_message *m)
 {
@@ -140,7 +150,7 @@ front_interim(void *front, const struct http_message *m)
         return; /* RFC 9110 15.2: never to HTTP/1.0 */
     }
     if (front_send_head(f, m) != STATUS_OK) {
-        f->must_close = true;
+        f->must_close = true; /* the client can do without it */
     }
 }
 
@@ -176,8 +186,9 @@ front_respond(void *front, const struct http_message *m)
                          !f->request->is_body_over || f->g->is_draining;
         mine.must_close = f->must_close;
     }
-    if (front_send_head(f, &mine) != STATUS_OK) {
-        f->must_close = true;
+    const enum status st = front_send_head(f, &mine);
+    if (st != STATUS_OK) {
+        front_miss(f, st);
     }
 }
 
@@ -186,6 +197,9 @@ front_body(void *front, struct span bytes)
 {
     struct front *f = front;
     enum status st = STATUS_OK;
+    if (f->is_cut) {
+        return;
+    }
     switch (f->request->answer) {
     case ANSWER_NONE:
         break;
@@ -197,22 +211,8 @@ front_body(void *front, struct span bytes)
         break;
     }
     if (st != STATUS_OK) {
-        f->must_close = true; /* the connection's own failure will follow */
+        front_miss(f, st);
     }
-}
-
-static void
-front_finish(
-    void *front, const struct http_field *trailers, size_t trailer_count)
-{
-    struct front *f = front;
-    if (f->request->answer == ANSWER_CHUNKED &&
-        http_send_last_chunk(f->conn, trailers, trailer_count) != STATUS_OK) {
-        f->must_close = true;
-    }
-    f->request->exchange = NULL;
-    f->request->is_answered = true;
-    front_answered(f);
 }
 
 /* No proper end: the client must see that the answer is cut. */
@@ -223,6 +223,27 @@ front_abort(void *front, const char *why)
     (void)why;
     f->request->exchange = NULL;
     front_close(f);
+}
+
+static void
+front_finish(
+    void *front, const struct http_field *trailers, size_t trailer_count)
+{
+    struct front *f = front;
+    if (!f->is_cut && f->request->answer == ANSWER_CHUNKED) {
+        const enum status st =
+            http_send_last_chunk(f->conn, trailers, trailer_count);
+        if (st != STATUS_OK) {
+            front_miss(f, st);
+        }
+    }
+    if (f->is_cut) {
+        front_abort(f, "no memory for the answer");
+        return;
+    }
+    f->request->exchange = NULL;
+    f->request->is_answered = true;
+    front_answered(f);
 }
 
 static bool
@@ -249,6 +270,9 @@ front_take_conn(void *front)
     struct conn *conn = f->conn;
     f->conn = NULL;
     f->request->exchange = NULL;
+    if (f->is_cut) {
+        conn_close(&conn);
+    }
     front_retire(f);
     return conn;
 }

@@ -416,22 +416,22 @@ side_count(struct side *side, struct span *bytes, struct span *safe_out)
     return PROGRESS_ALL;
 }
 
-static bool
+static enum status
 side_forward(struct side *side, struct span bytes, bool recorded)
 {
     struct conn *to = peer_of(side);
     if (bytes.len == 0) {
-        return true;
+        return STATUS_OK;
     }
     const struct gateway *g = side->session->g;
     conn_env_note_released(g->env, journal_writer_deliverable(g->journal));
     const uint64_t lsn = recorded ? journal_writer_end(g->journal) : 0;
     const enum status st = conn_send(to, bytes, lsn);
     if (st == STATUS_CLOSED && side->from == FROM_CLIENT) {
-        return true; /* a server that takes no more may still have to say why */
+        return STATUS_OK; /* it may still have to say why */
     }
     if (st != STATUS_OK) {
-        return false;
+        return st;
     }
     if (side->from == FROM_SERVER && side->session->demux != NULL) {
         conn_set_mark(to, demux_server_mark(side->session->demux));
@@ -439,7 +439,18 @@ side_forward(struct side *side, struct span bytes, bool recorded)
     if (conn_is_full(to)) {
         conn_pause(side->conn);
     }
-    return true;
+    return STATUS_OK;
+}
+
+/* There was no memory for what should have been passed on. Its peer must not
+ * take the rest for the whole. */
+static void
+side_tear(struct side *side)
+{
+    struct session *s = side->session;
+    conn_reset(
+        &s->sides[side->from == FROM_CLIENT ? FROM_SERVER : FROM_CLIENT].conn);
+    session_finish(s, META_FAILED, "no memory to pass on what was said");
 }
 
 static void
@@ -452,8 +463,13 @@ side_on_bytes(void *owner, struct span *bytes)
     const enum progress p = s->demux != NULL
                                 ? side_read_along(side, bytes, &safe, &recorded)
                                 : side_count(side, bytes, &safe);
-    if (!side_forward(side, safe, recorded)) {
+    const enum status st = side_forward(side, safe, recorded);
+    if (st == STATUS_CLOSED) {
         session_finish_by_ends(s);
+        return;
+    }
+    if (st != STATUS_OK) {
+        side_tear(side);
         return;
     }
     switch (p) {
@@ -547,7 +563,7 @@ void
 session_begin(struct gateway *g, const struct session_parts *parts)
 {
     struct session_parts p = *parts;
-    struct session *s = calloc(1, sizeof *s);
+    struct session *s = p.front == NULL ? NULL : calloc(1, sizeof *s);
     if (s == NULL) {
         conn_close(&p.front);
         conn_close(&p.back);

@@ -19,8 +19,8 @@ struct session_parts {
     struct conn *back;
 };
 
-/* Takes all parts, also when there is no memory: then the session is over at
- * once. */
+/* Takes all parts, also when there is no memory, or had been none for the 101
+ * (front is NULL): then the session is over at once. */
 void session_begin(struct gateway *g, const struct session_parts *parts);
 
 /* At the end of a turn, when the journal has been written: while it takes no

@@ -331,7 +331,7 @@ class Proxy:
     """kubetape-proxy in front of a stand-in, and its state folder."""
 
     def __init__(self, folder, standin, settings, recorder_timeout_ms,
-                 state=None):
+                 state=None, program=None):
         self.clients = []
         self.folder = folder
         self.state = state or folder / "state"
@@ -351,7 +351,8 @@ class Proxy:
             f"recorder:\n  timeout_ms: {recorder_timeout_ms}\n" + settings)
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(
-            [pathlib.Path(os.environ["KUBETAPE_BIN"]) / "kubetape-proxy",
+            [program
+             or pathlib.Path(os.environ["KUBETAPE_BIN"]) / "kubetape-proxy",
              "--config", folder / "config.yaml"], stderr=self.log)
         address = self.state / "run" / "proxy.address"
         await_true("the proxy is ready", lambda: address.exists()

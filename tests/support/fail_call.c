@@ -10,50 +10,75 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
-static struct plan {
-    enum fail_kind kind;
+/* Of these widths, since another process may read and write it. */
+struct plan {
     uint64_t n;
-    uint64_t count;
-    bool for_good;
-    bool is_on;
-    bool was_hit;
-} plan;
+    _Atomic uint64_t count; /* a helper thread calls, too */
+    uint32_t kind;
+    uint32_t for_good;
+    _Atomic uint32_t is_on;
+    _Atomic uint32_t was_hit;
+    uint32_t is_traced;
+};
+
+static struct plan own;
+static struct plan *plan = &own;
 
 void
 fail_call_plan(enum fail_kind kind, uint64_t n, bool for_good)
 {
-    plan = (struct plan){
-        .kind = kind, .n = n, .for_good = for_good, .is_on = true};
+    plan->n = n;
+    plan->count = 0;
+    plan->kind = kind;
+    plan->for_good = for_good;
+    plan->was_hit = false;
+    plan->is_on = true;
+}
+
+void
+fail_call_share(const char *path)
+{
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        abort();
+    }
+    plan = mmap(NULL, sizeof *plan, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (plan == MAP_FAILED) {
+        abort();
+    }
 }
 
 void
 fail_call_pause(void)
 {
-    plan.is_on = false;
+    plan->is_on = false;
 }
 
 void
 fail_call_go_on(void)
 {
-    plan.is_on = true;
+    plan->is_on = true;
 }
 
 uint64_t
 fail_call_count(void)
 {
-    return plan.count;
+    return plan->count;
 }
 
 bool
 fail_call_was_hit(void)
 {
-    return plan.was_hit;
+    return plan->was_hit;
 }
 
 const char *
@@ -71,39 +96,36 @@ fail_kind_name(enum fail_kind kind)
     return names[kind];
 }
 
-static bool is_traced;
-
 void
 fail_call_trace(void)
 {
-    is_traced = true;
+    plan->is_traced = true;
 }
 
 static void
 trace(void)
 {
     void *frames[32];
-    const bool was_on = plan.is_on;
-    plan.is_on = false;
+    const bool was_on = plan->is_on;
+    plan->is_on = false;
     backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
-    plan.is_on = was_on;
+    plan->is_on = was_on;
 }
 
 static bool
 must_fail(enum fail_kind kind, int why)
 {
-    if (!plan.is_on || kind != plan.kind) {
+    if (!plan->is_on || kind != plan->kind) {
         return false;
     }
-    plan.count++;
-    const bool is_it =
-        plan.n != 0 &&
-        (plan.count == plan.n || (plan.for_good && plan.count > plan.n));
+    const uint64_t count = ++plan->count;
+    const bool is_it = plan->n != 0 && (count == plan->n ||
+                                           (plan->for_good && count > plan->n));
     if (is_it) {
-        if (is_traced && !plan.was_hit) {
+        if (plan->is_traced && !plan->was_hit) {
             trace();
         }
-        plan.was_hit = true;
+        plan->was_hit = true;
         errno = why;
     }
     return is_it;
@@ -128,6 +150,9 @@ int __real_unlinkat(int dir, const char *path, int flags);
 int __real_mkdir(const char *path, mode_t mode);
 int __real_rmdir(const char *path);
 int __real_ftruncate(int fd, off_t len);
+int __real_posix_fallocate(int fd, off_t at, off_t len);
+int __real_socket(int domain, int type, int protocol);
+int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 json_t *__real_json_loadb(
     const char *from, size_t len, size_t flags, json_error_t *why);
 char *__real_json_dumps(const json_t *value, size_t flags);
@@ -153,6 +178,9 @@ int __wrap_unlinkat(int dir, const char *path, int flags);
 int __wrap_mkdir(const char *path, mode_t mode);
 int __wrap_rmdir(const char *path);
 int __wrap_ftruncate(int fd, off_t len);
+int __wrap_posix_fallocate(int fd, off_t at, off_t len);
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
 json_t *__wrap_json_loadb(
@@ -274,6 +302,28 @@ int
 __wrap_ftruncate(int fd, off_t len)
 {
     return must_fail(FAIL_TRUNCATE, EIO) ? -1 : __real_ftruncate(fd, len);
+}
+
+int
+__wrap_posix_fallocate(int fd, off_t at, off_t len)
+{
+    return must_fail(FAIL_TRUNCATE, ENOSPC)
+               ? ENOSPC
+               : __real_posix_fallocate(fd, at, len);
+}
+
+int
+__wrap_socket(int domain, int type, int protocol)
+{
+    return must_fail(FAIL_OPEN, EMFILE) ? -1
+                                        : __real_socket(domain, type, protocol);
+}
+
+int
+__wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+    return must_fail(FAIL_OPEN, EMFILE) ? -1
+                                        : __real_accept4(fd, addr, len, flags);
 }
 
 int
@@ -492,11 +542,17 @@ crypto_free(void *old, const char *file, int line)
 }
 
 void
-fail_call_install(void)
+fail_call_install_crypto(void)
 {
     if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) !=
         1) {
         abort();
     }
+}
+
+void
+fail_call_install(void)
+{
+    fail_call_install_crypto();
     install_sqlite();
 }

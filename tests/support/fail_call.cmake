@@ -8,7 +8,7 @@ function(kubetape_fail_calls target)
   target_link_libraries(${target} PRIVATE fail_call)
   foreach(name malloc calloc realloc strdup strndup pwrite pwritev pread read
       open mkostemp rename unlink unlinkat mkdir rmdir ftruncate fsync
-      fdatasync json_loadb json_dumps ZSTD_createCCtx ZSTD_createDCtx ZSTD_compress2)
+      fdatasync posix_fallocate socket accept4 json_loadb json_dumps ZSTD_createCCtx ZSTD_createDCtx ZSTD_compress2)
     target_link_options(${target} PRIVATE -Wl,--wrap=${name})
   endforeach()
 endfunction()

@@ -22,15 +22,18 @@ enum fail_kind {
     FAIL_ALLOC,    /* no memory */
     FAIL_WRITE,    /* the disk is full: half of what was asked is written */
     FAIL_SYNC,     /* an I/O error */
-    FAIL_OPEN,     /* too many files */
+    FAIL_OPEN,     /* too many files, sockets included */
     FAIL_READ,     /* an I/O error */
     FAIL_NAME,     /* rename, unlink, mkdir, rmdir: an I/O error */
-    FAIL_TRUNCATE, /* an I/O error */
+    FAIL_TRUNCATE, /* an I/O error; fallocate: the disk is full */
     FAIL_KIND_COUNT
 };
 
 /* Once, before anything of the libraries is used. Aborts on failure. */
 void fail_call_install(void);
+void fail_call_install_crypto(void); /* OpenSSL's alone */
+/* The plan lies in the file at `path`, where another process makes it. */
+void fail_call_share(const char *path);
 
 /* From now on the n-th call of `kind` fails (the first is 1; 0: none), and if
  * `for_good` every later one of that kind, too. */
