@@ -141,22 +141,14 @@ on_leaf(void *ctx, const struct ledger_leaf *leaf, uint64_t line,
     uint64_t offset, struct error *err)
 {
     struct audit_pass *p = ctx;
-    const struct audit_leaf at = {.line = line, .offset = offset};
     struct audit_entry e = {.id = leaf->id};
-    switch (leaf->kind) {
-    case LEDGER_RECORDING:
-        e.recording = at;
-        note_encrypted_attempts(p, leaf, &e);
-        return audit_list_add(&p->list, &e, err);
-    case LEDGER_TOMBSTONE:
-        e.tombstone = at;
-        return audit_list_add(&p->list, &e, err);
-    case LEDGER_HOLD:
-    case LEDGER_RELEASE:
-    case LEDGER_KEY:
-        break;
+    if (!audit_list_take_leaf(&e, leaf, line, offset)) {
+        return STATUS_OK;
     }
-    return STATUS_OK;
+    if (leaf->kind == LEDGER_RECORDING) {
+        note_encrypted_attempts(p, leaf, &e);
+    }
+    return audit_list_add(&p->list, &e, err);
 }
 
 static enum status

@@ -32,6 +32,29 @@ audit_list_add(
     return STATUS_OK;
 }
 
+bool
+audit_list_take_leaf(struct audit_entry *e, const struct ledger_leaf *leaf,
+    uint64_t line, uint64_t offset)
+{
+    switch (leaf->kind) {
+    case LEDGER_RECORDING:
+        e->recording = (struct audit_leaf){line, offset};
+        return true;
+    case LEDGER_TOMBSTONE:
+        e->tombstone = (struct audit_leaf){line, offset};
+        return true;
+    case LEDGER_HOLD:
+        e->hold_line = line;
+        return true;
+    case LEDGER_RELEASE:
+        e->release_line = line;
+        return true;
+    case LEDGER_KEY:
+        break;
+    }
+    return false;
+}
+
 /* Pieces of one ID in the order of their lines, so that joining keeps it. */
 static int
 compare(const void *left, const void *right)
@@ -58,6 +81,12 @@ join(struct audit_entry *to, const struct audit_entry *from)
     }
     if (from->file_key != 0) {
         to->file_key = from->file_key;
+    }
+    if (from->hold_line > to->hold_line) {
+        to->hold_line = from->hold_line;
+    }
+    if (from->release_line > to->release_line) {
+        to->release_line = from->release_line;
     }
     to->has_row = to->has_row || from->has_row;
 }
@@ -86,6 +115,12 @@ compare_id(const void *key, const void *entry)
 {
     const struct audit_entry *e = entry;
     return memcmp(key, &e->id, sizeof e->id);
+}
+
+bool
+audit_list_is_broken_hold(const struct audit_entry *e)
+{
+    return e->hold_line > e->release_line && e->hold_line < e->tombstone.line;
 }
 
 struct audit_entry *

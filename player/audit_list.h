@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "base/uuid.h"
+#include "schema/ledger.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,8 @@ struct audit_entry {
     struct audit_leaf recording; /* the last one */
     struct audit_leaf other;     /* one before that */
     struct audit_leaf tombstone;
+    uint64_t hold_line; /* the last of each, 0 when there is none */
+    uint64_t release_line;
     uint64_t file_key; /* audit_list_key of where its file belongs */
     bool has_row;      /* when the index was listed */
     bool owes_attempt; /* refused, without a recording of its own ... */
@@ -39,8 +42,13 @@ void audit_list_fini(struct audit_list *l);
  * the ledger later than those before it. */
 enum status audit_list_add(struct audit_list *l, const struct audit_entry *e,
     struct error *err) MUST_CHECK;
+/* What a leaf tells of its ID, into an empty entry. False: nothing. */
+bool audit_list_take_leaf(struct audit_entry *e, const struct ledger_leaf *leaf,
+    uint64_t line, uint64_t offset);
 /* Sorts, and makes one entry of each ID's pieces. */
 void audit_list_join(struct audit_list *l);
+/* Whether it was removed although a hold was in force. */
+bool audit_list_is_broken_hold(const struct audit_entry *e);
 /* After joining; NULL when there is none. */
 struct audit_entry *audit_list_find(
     const struct audit_list *l, const struct uuid *id);

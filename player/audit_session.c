@@ -254,6 +254,12 @@ check_removed(struct subject *s, struct error *err)
     if (st != STATUS_OK || e->recording.line == 0) {
         return st;
     }
+    if (audit_list_is_broken_hold(e)) {
+        verify_report_add(&s->report,
+            "line %" PRIu64 " of the ledger removes what line %" PRIu64
+            " holds",
+            e->tombstone.line, e->hold_line);
+    }
     st = place(s, s->leaf.file, err);
     claims_removal(&tombstone, e->tombstone.line, removal);
     const bool is_there = st == STATUS_OK && access(s->path, F_OK) == 0;

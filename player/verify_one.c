@@ -45,16 +45,10 @@ on_leaf(void *ctx, const struct ledger_leaf *leaf, uint64_t line,
     uint64_t offset, struct error *err)
 {
     struct one *v = ctx;
-    const struct audit_leaf at = {.line = line, .offset = offset};
     struct audit_entry e = {.id = leaf->id};
-    if (leaf->kind == LEDGER_RECORDING) {
-        e.recording = at;
-    } else if (leaf->kind == LEDGER_TOMBSTONE) {
-        e.tombstone = at;
-    } else {
-        return STATUS_OK;
-    }
-    return audit_list_add(&v->list, &e, err);
+    return audit_list_take_leaf(&e, leaf, line, offset)
+               ? audit_list_add(&v->list, &e, err)
+               : STATUS_OK;
 }
 
 static void
@@ -118,6 +112,12 @@ tell_removal(struct one *v, const struct audit_entry *e, struct error *err)
     if (st == STATUS_OK) {
         uuid_format(&e->id, id);
         claims_removal(&leaf, e->tombstone.line, removal);
+        if (audit_list_is_broken_hold(e)) {
+            verify_report_add(&v->ledger,
+                "line %" PRIu64 " of the ledger removes what line %" PRIu64
+                " holds",
+                e->tombstone.line, e->hold_line);
+        }
         printf("session %s: %s%s\n", id,
             v->ledger.problem_count == 0 ? "lawfully " : "", removal);
     }

@@ -805,6 +805,24 @@ class Tampering(unittest.TestCase):
         self.assertEqual(1, code, said)
         self.assertIn("is back: it was removed on 2025-11-24", said)
 
+    def test_removal_of_what_is_held(self):
+        """Whoever takes a hold out of the index gets a recorder to sign a
+        tombstone: the ledger keeps both."""
+        store = self.made.copy()
+        held = tombstone(self.made.short).replace(b"tombstone", b"hold")
+        released = held.replace(b"hold", b"release")
+        store.put_lines(store.lines() + [held])
+        self.remove_lawfully(store)
+        for more in (["--all"], [self.made.short]):
+            code, said = tape("verify", "--state", store.path, *more)
+            self.assertEqual(1, code, said)
+            self.assertIn("line 6 of the ledger removes what line 5 holds",
+                          said)
+        store = self.made.copy()
+        store.put_lines(store.lines() + [held, released])
+        self.remove_lawfully(store)
+        self.green(store, "1 lawfully removed")
+
     def test_tombstone_that_was_edited(self):
         store = self.made.copy()
         self.remove_lawfully(store)
