@@ -333,19 +333,24 @@ add_leaf(
     return st;
 }
 
-/* To where it stays, and its leaf. What was finished before in its plain place
- * stays there: the ledger may know it so. */
+/* To where it stays, and its leaf. What the ledger knows in its plain place
+ * stays there. */
 static enum status
 put_away(struct daily_file *d, struct error *err)
 {
     struct put_away *p = NULL;
     bool is_done = false;
     if (!put_away_is_needed(d->working, d->plain, &d->env->recipients) ||
-        (d->was_final && strcmp(d->working, d->plain) == 0)) {
+        (strcmp(d->working, d->plain) == 0 &&
+            id_list_has(&d->in_ledger, frame_file_id(d->file)))) {
         return add_leaf(d, d->plain, frame_file_len(d->file), err);
     }
-    enum status st = put_away_begin(d->env->state_dir, d->working, d->plain,
-        &d->env->recipients, d->was_final, &p, err);
+    enum status st = put_away_hide(
+        d->env->state_dir, d->file, &d->env->recipients, d->working, err);
+    if (st == STATUS_OK) {
+        st = put_away_begin(d->env->state_dir, d->working, d->plain,
+            &d->env->recipients, d->was_final, &p, err);
+    }
     while (st == STATUS_OK && !is_done) {
         st = put_away_step(p, &is_done, err);
     }

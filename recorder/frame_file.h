@@ -70,8 +70,8 @@ enum status frame_file_sync(struct frame_file *f, struct error *err) MUST_CHECK;
 enum status frame_file_finish(
     struct frame_file *f, struct error *err) MUST_CHECK;
 
-/* Renames it over `path`, in the same folder, once its bytes are durable; the
- * name is with the next sync. */
+/* Renames it over `path` once its bytes are durable; the name is with the next
+ * sync. That it is gone from another folder is the caller's to sync. */
 enum status frame_file_move(
     struct frame_file *f, const char *path, struct error *err) MUST_CHECK;
 

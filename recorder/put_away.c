@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "recorder/encrypt_file.h"
+#include "recorder/frame_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -185,6 +186,35 @@ put_away_is_needed(
     const char *working, const char *plain, const struct recipients *to)
 {
     return to->count > 0 || strcmp(working, plain) != 0;
+}
+
+enum status
+put_away_hide(const char *state_dir, struct frame_file *f,
+    const struct recipients *to, char working[META_FILE_MAX], struct error *err)
+{
+    char from[PATH_MAX];
+    char path[PATH_MAX];
+    char name[META_FILE_MAX];
+    if (to->count == 0 || is_running_name(working)) {
+        return STATUS_OK;
+    }
+    running_name(working, name);
+    enum status st = file_join(from, sizeof from, state_dir, working, err);
+    if (st == STATUS_OK) {
+        st = file_join(path, sizeof path, state_dir, name, err);
+    }
+    if (st == STATUS_OK) {
+        st = file_make_parent(path, 0700, err);
+    }
+    if (st == STATUS_OK) {
+        st = frame_file_move(f, path, err);
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    join(name, "", working);
+    st = frame_file_sync(f, err);
+    return st == STATUS_OK ? file_fsync_parent(from, err) : st;
 }
 
 struct put_away {

@@ -22,6 +22,8 @@
 
 #define PUT_AWAY_RUNNING "journal/running"
 
+struct frame_file;
+
 /* None: recordings stay in the clear. */
 struct recipients {
     struct age_recipient list[RECORDER_RECIPIENTS_MAX];
@@ -58,6 +60,13 @@ enum status put_away_each_running(const char *state_dir, put_away_fn *fn,
 /* Whether there is something to do when it is finished. */
 bool put_away_is_needed(
     const char *working, const char *plain, const struct recipients *to);
+
+/* One that was begun in the clear, is finished, and is to be encrypted: first
+ * out of recordings/, where no start looks for what a crash left in the clear.
+ * `working` changes with it. May be repeated. */
+enum status put_away_hide(const char *state_dir, struct frame_file *f,
+    const struct recipients *to, char working[META_FILE_MAX],
+    struct error *err) MUST_CHECK;
 
 struct put_away;
 

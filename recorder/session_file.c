@@ -704,7 +704,11 @@ put_away(struct session_file *s, bool *done_out, struct error *err)
         return STATUS_OK;
     }
     enum status st = STATUS_OK;
-    if (s->put_away == NULL) {
+    if (s->put_away == NULL && !s->was_away) {
+        st = put_away_hide(
+            s->env->state_dir, s->file, &s->env->recipients, s->working, err);
+    }
+    if (st == STATUS_OK && s->put_away == NULL) {
         st = put_away_begin(s->env->state_dir, s->working, plain,
             &s->env->recipients, s->was_away, &s->put_away, err);
     }

@@ -3,14 +3,15 @@
  * crash at any other. Over a journal written by the schema alone, and a clock
  * that the test moves; what came of it is read with the recipient's identity.
  */
+#include "recorder/frame_file.h"
 #include "recorder/recorder.h"
 #include "recorder/upkeep.h"
 
 #include "base/age_reader.h"
 #include "base/file.h"
-#include "schema/ledger.h"
 #include "tests/support/age_keys.h"
 #include "tests/support/journal_maker.h"
+#include "tests/support/leaves.h"
 #include "tests/support/recording.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
@@ -530,40 +531,14 @@ test_crash_before_any_row(void **state)
 
 /* --- crashes between a leaf and its row ---------------------------------- */
 
-/* What the ledger says of `id`; there is exactly one leaf. */
-static struct ledger_leaf
-leaf_of(const struct world *w, const struct uuid *id)
-{
-    struct ledger_leaf found = {.wall_us = 0};
-    size_t count = 0;
-    struct buf leaves = bytes_of(w, "ledger/leaves");
-    struct span rest = buf_view(&leaves);
-    struct span line;
-    while (span_take_until(&rest, '\n', &line)) {
-        struct ledger_leaf leaf;
-        assert_int_equal(ledger_leaf_decode(line, &leaf, NULL), STATUS_OK);
-        if (leaf.kind == LEDGER_RECORDING &&
-            memcmp(&leaf.id, id, sizeof *id) == 0) {
-            found = leaf;
-            count++;
-        }
-    }
-    buf_fini(&leaves);
-    assert_int_equal(count, 1);
-    return found;
-}
-
-/* It is of `name`, and of the bytes that lie there. */
+/* There is exactly one, of `name`, and of the bytes that lie there. */
 static void
 assert_leaf(const struct world *w, const struct uuid *id, const char *name)
 {
-    const struct ledger_leaf leaf = leaf_of(w, id);
-    struct buf file = bytes_of(w, name);
-    const struct sha256 hash = sha256_of(buf_view(&file));
+    struct ledger_leaf leaf;
+    assert_int_equal(leaves_of(w->state, id, &leaf), 1);
     assert_string_equal(leaf.file, name);
-    assert_int_equal(leaf.file_len, file.len);
-    assert_memory_equal(&leaf.file_hash, &hash, sizeof hash);
-    buf_fini(&file);
+    assert_true(leaf_fits(w->state, &leaf));
 }
 
 /* A crash comes when its leaf is committed, and before its row is. */
@@ -575,8 +550,9 @@ end_without_row(struct world *w, const struct uuid *id, uint64_t session)
              "CREATE TRIGGER no_update BEFORE UPDATE ON sessions BEGIN"
              " SELECT RAISE(FAIL, 'a crash'); END");
     end(w, session);
+    struct ledger_leaf leaf;
+    assert_int_equal(leaves_of(w->state, id, &leaf), 1);
     assert_index(w, id, "status", "active");
-    (void)leaf_of(w, id);
     recorder_free(&w->recorder);
     forge(w, "DROP TRIGGER no_insert; DROP TRIGGER no_update");
 }
@@ -597,6 +573,7 @@ assert_end_counts(struct world *w, const struct recipients *began,
     const uint64_t s = begin(w, &id);
     recorder_set_recipients(w->recorder, *ended);
     end_without_row(w, &id, s);
+    assert_false(exists(w, other)); /* where no start would look for it */
     struct buf before = bytes_of(w, name);
     w->to = *later;
     start_recorder(w);
@@ -765,6 +742,58 @@ test_attempts(void **state)
     assert_true(tells_of(&r, &ids[2]));
     assert_true(tells_of(&r, &ids[3]));
     recording_free(&r);
+}
+
+static struct uuid
+id_of_attempts(const struct world *w, const char *name)
+{
+    char path[PATH_LEN];
+    struct uuid id;
+    assert_true(frame_file_read_id(at(w, name, path), &id));
+    return id;
+}
+
+/* The day's file began in the clear, and its day ends with recipients. */
+static void
+test_attempts_begun_in_the_clear(void **state)
+{
+    struct world *w = *state;
+    const struct uuid ids[] = {uuid_v7(START_US), uuid_v7(START_US + 1)};
+    const struct recipients nobody = {.count = 0};
+    recorder_set_recipients(w->recorder, nobody);
+    refuse(w, &ids[0]);
+    const struct uuid day = id_of_attempts(w, DAY "attempts.cast.zst");
+    recorder_set_recipients(w->recorder, w->to);
+    w->wall_us += DAY_US;
+    refuse(w, &ids[1]);
+    assert_leaf(w, &day, DAY "attempts.cast.zst.age");
+    assert_int_equal(count_files(w, "recordings"), 1);
+    assert_int_equal(count_files(w, "journal/running"), 1); /* today's */
+}
+
+/* A crash came when the day's file was finished, and before it was encrypted:
+ * nothing says yet that it stays in the clear. */
+static void
+test_crash_before_encrypting_attempts(void **state)
+{
+    struct world *w = *state;
+    const struct uuid id = uuid_v7(START_US);
+    const struct recipients nobody = {.count = 0};
+    char path[PATH_LEN];
+    recorder_set_recipients(w->recorder, nobody);
+    refuse(w, &id);
+    const struct uuid day = id_of_attempts(w, DAY "attempts.cast.zst");
+    recorder_set_recipients(w->recorder, w->to);
+    at(w, DAY "attempts.cast.zst.age", path);
+    assert_int_equal(mkdir(path, 0700), 0); /* so that it cannot be there */
+    pass(w, DAY_US + DAY_US / 12);
+    recorder_free(&w->recorder);
+    assert_int_equal(rmdir(path), 0);
+    start_recorder(w);
+    pass(w, 1000);
+    assert_leaf(w, &day, DAY "attempts.cast.zst.age");
+    assert_int_equal(count_files(w, "recordings"), 1);
+    assert_int_equal(count_files(w, "journal/running"), 0);
 }
 
 /* Whoever rebuilds the index reads today's where it lies; those of a day that
@@ -950,6 +979,8 @@ main(void)
         SCENARIO(test_damaged),
         SCENARIO(test_removed),
         SCENARIO(test_attempts),
+        SCENARIO(test_attempts_begun_in_the_clear),
+        SCENARIO(test_crash_before_encrypting_attempts),
         SCENARIO(test_index_keeps_attempts),
         SCENARIO(test_damaged_attempts),
         SCENARIO(test_kill_at_any_moment),

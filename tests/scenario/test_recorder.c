@@ -7,9 +7,11 @@
 #include "recorder/recorder.h"
 
 #include "base/file.h"
+#include "recorder/frame_file.h"
 #include "recorder/limits.h"
 #include "schema/cast.h"
 #include "tests/support/journal_maker.h"
+#include "tests/support/leaves.h"
 #include "tests/support/recording.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test.h"
@@ -523,6 +525,118 @@ test_refused_once(void **state)
     assert_true(recording_read(path, &w->key, &r));
     assert_int_equal(r.seals, 2);
     recording_free(&r);
+}
+
+/* --- a day's end --------------------------------------------------------- */
+
+#define HOUR_MS  3600000u
+#define HOUR_US  3600000000
+#define ATTEMPTS "/attempts.cast.zst"
+#define NEXT_DIR "recordings/2025/11/26"
+
+static struct uuid
+attempt(struct world *w, int64_t start_us)
+{
+    const struct uuid id = uuid_v7(start_us);
+    const uint64_t s =
+        journal_maker_open_session(&w->journal, &id, start_us, "");
+    journal_maker_note(
+        &w->journal, JOURNAL_CLOSE, s, "{\"status\":\"refused\"}");
+    read_all(w);
+    assert_index(w, &id, "status", "refused");
+    return id;
+}
+
+static void
+assert_tells_of(const struct world *w, const char *file, const struct uuid *id)
+{
+    char path[512];
+    char text[UUID_TEXT_LEN + 1];
+    struct recording r;
+    snprintf(path, sizeof path, "%s/%s", w->state, file);
+    assert_true(recording_read(path, &w->key, &r));
+    uuid_format(id, text);
+    assert_non_null(strstr(r.text, text));
+    recording_free(&r);
+}
+
+/* Of a day's file; where there is one, it is of its bytes as they are. */
+static size_t
+day_leaves(const struct world *w, const char *file)
+{
+    char path[512];
+    struct uuid id;
+    struct ledger_leaf leaf;
+    snprintf(path, sizeof path, "%s/%s", w->state, file);
+    assert_true(frame_file_read_id(path, &id));
+    const size_t count = leaves_of(w->state, &id, &leaf);
+    if (count > 0) {
+        assert_string_equal(leaf.file, file);
+        assert_true(leaf_fits(w->state, &leaf));
+    }
+    return count;
+}
+
+/* Late attempts open a day again that is finished: it stays as its leaf says,
+ * and they are with the next day's. */
+static void
+test_day_has_one_leaf(void **state)
+{
+    struct world *w = *state;
+    w->wall_us += 23 * HOUR_US;
+    (void)attempt(w, w->wall_us);
+    pass(w, HOUR_MS + HOUR_MS / 2);
+    assert_int_equal(day_leaves(w, DAY_DIR ATTEMPTS), 0);
+    const struct uuid in_time = attempt(w, START_US + 24 * HOUR_US - 1);
+    assert_tells_of(w, DAY_DIR ATTEMPTS, &in_time);
+    pass(w, HOUR_MS);
+    assert_int_equal(day_leaves(w, DAY_DIR ATTEMPTS), 1);
+    for (int i = 0; i < 2; i++) {
+        const struct uuid late = attempt(w, START_US + 23 * HOUR_US);
+        assert_tells_of(w, NEXT_DIR ATTEMPTS, &late);
+        assert_int_equal(day_leaves(w, DAY_DIR ATTEMPTS), 1);
+        kill_recorder(w);
+    }
+    assert_int_equal(day_leaves(w, NEXT_DIR ATTEMPTS), 0);
+    for (int i = 0; i < 2; i++) {
+        pass(w, 24 * HOUR_MS);
+        read_all(w);
+        kill_recorder(w);
+        pass(w, 1000);
+        assert_int_equal(day_leaves(w, DAY_DIR ATTEMPTS), 1);
+        assert_int_equal(day_leaves(w, NEXT_DIR ATTEMPTS), 1);
+    }
+}
+
+/* The day's leaf is written, and the checkpoint over it is not. */
+static void
+test_crash_before_the_leaf_of_a_day_counts(void **state)
+{
+    struct world *w = *state;
+    char checkpoint[512];
+    char aside[512];
+    char file[512];
+    snprintf(checkpoint, sizeof checkpoint, "%s/ledger/checkpoint", w->state);
+    snprintf(aside, sizeof aside, "%s/aside", w->state);
+    snprintf(file, sizeof file, "%s/" DAY_DIR ATTEMPTS, w->state);
+    (void)attempt(w, START_US);
+    for (int crash = 0; crash < 2; crash++) {
+        assert_int_equal(rename(checkpoint, aside), 0);
+        assert_int_equal(mkdir(checkpoint, 0700), 0); /* not to be replaced */
+        pass(w, 26 * HOUR_MS);
+        assert_true(frame_file_has_table(file));
+        assert_int_equal(day_leaves(w, DAY_DIR ATTEMPTS), 1);
+        recorder_free(&w->recorder);
+        assert_int_equal(rmdir(checkpoint), 0);
+        assert_int_equal(rename(aside, checkpoint), 0);
+        start_recorder(w);
+        assert_int_equal(day_leaves(w, DAY_DIR ATTEMPTS), 0);
+    }
+    pass(w, 1000);
+    assert_int_equal(day_leaves(w, DAY_DIR ATTEMPTS), 1);
+    kill_recorder(w);
+    (void)attempt(w, START_US + 1);
+    assert_int_equal(day_leaves(w, DAY_DIR ATTEMPTS), 1);
 }
 
 static void
@@ -1234,6 +1348,8 @@ main(void)
         SCENARIO(test_refused),
         SCENARIO(test_refused_once),
         SCENARIO(test_events_outlive_their_worker),
+        SCENARIO(test_day_has_one_leaf),
+        SCENARIO(test_crash_before_the_leaf_of_a_day_counts),
         SCENARIO(test_worker_dies),
         SCENARIO(test_seal_interval),
         SCENARIO(test_compaction),

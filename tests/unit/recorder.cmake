@@ -1,7 +1,7 @@
 # kubetape_unit_test(module libraries…), one line each.
 # Journals written by the schema, recordings read by zstd and the seals.
 add_library(recorder_support STATIC
-  support/journal_maker.c support/recording.c)
+  support/journal_maker.c support/leaves.c support/recording.c)
 target_link_libraries(recorder_support
   PUBLIC schema PRIVATE project_flags PkgConfig::ZSTD)
 
