@@ -227,6 +227,7 @@ helper_sync(struct journal_segments *s)
     memmove(h->full_fds, h->full_fds + full_count,
         h->full_count * sizeof h->full_fds[0]);
     if (failed != 0) {
+        h->has_new_name = h->has_new_name || has_new_name; /* owed still */
         h->disk.sync_failures++;
         h->disk.sync_errno = failed;
     }

@@ -15,9 +15,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define NS_PER_MS 1000000u
 
@@ -459,6 +461,17 @@ break_off_loose(struct recorder *r)
     }
 }
 
+/* A worker's folder, by its name and by being one: what is not is none of our
+ * business, and keeps no recorder from starting. */
+static bool
+may_be_worker(DIR *journals, const char *name)
+{
+    struct stat sb;
+    return name[0] == 'w' &&
+           fstatat(dirfd(journals), name, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(sb.st_mode);
+}
+
 enum status
 recorder_look_for_workers(
     struct recorder *r, recorder_folder_fn *fn, void *ctx, struct error *err)
@@ -473,7 +486,8 @@ recorder_look_for_workers(
         if (entry == NULL || st != STATUS_OK) {
             break;
         }
-        if (entry->d_name[0] == 'w' && !is_followed(r, entry->d_name)) {
+        if (may_be_worker(dir, entry->d_name) &&
+            !is_followed(r, entry->d_name)) {
             st = follow(r, entry->d_name, fn, ctx, err);
         }
     }

@@ -1117,6 +1117,26 @@ test_damaged_without_journal(void **state)
     }
 }
 
+/* What is named like a worker's folder and is none keeps nobody from work. */
+static void
+test_no_folder(void **state)
+{
+    struct world *w = *state;
+    struct journal_maker *j = &w->journal;
+    const struct uuid id = new_id();
+    char path[1024];
+    snprintf(path, sizeof path,
+        "%s/journal/w0-019ab809-b7e0-7000-8000-0000000000ab", w->state);
+    recorder_free(&w->recorder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    start_recorder(w);
+    const uint64_t s = journal_maker_open_session(j, &id, START_US, "");
+    journal_maker_note(j, JOURNAL_CLOSE, s, CLOSED);
+    read_all(w);
+    assert_index(w, &id, "status", "complete");
+    assert_int_equal(unlink(path), 0);
+}
+
 /* The recording of a running session is removed: it is said, and the others
  * go on. */
 static void
@@ -1361,6 +1381,7 @@ main(void)
         SCENARIO(test_torn_file),
         SCENARIO(test_damaged_file),
         SCENARIO(test_damaged_without_journal),
+        SCENARIO(test_no_folder),
         SCENARIO(test_file_removed),
         SCENARIO(test_journal_gone),
         SCENARIO(test_kill_at_any_moment),
